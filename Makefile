@@ -1,0 +1,49 @@
+# The front door. Every target sets up what it needs in .venv; PYTHON picks the interpreter it is made from.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m virtualenv -q $(VENV); } || \
+		{ echo "This Python cannot make environments: install its venv package (Debian: python3-venv)."; exit 1; }
+
+$(VENV)/run.done: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/test.done: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/run.done
+
+$(VENV)/lint.done: $(VENV)/test.done
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[lint]'
+	@touch $@
+
+.PHONY: run
+run: $(VENV)/run.done  ## the broker on localhost:9092, data in ./barnabas-data
+	@exec $(BIN)/barnabas $(ARGS)
+
+.PHONY: test
+test: $(VENV)/test.done  ## unit tests and the short form of everything else
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/lint.done  ## ruff: format and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+.PHONY: format
+format: $(VENV)/lint.done  ## let ruff write
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: types
+types: $(VENV)/lint.done  ## mypy, strict, on the package by its name
+	@mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/barnabas
+	MYPYPATH=$(VENV)/types $(BIN)/mypy -p barnabas.protocol -p barnabas.storage -p barnabas.broker -m barnabas.__main__

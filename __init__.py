@@ -1,0 +1,3 @@
+"""Barnabas: a Kafka-compatible broker in Python."""
+
+__version__ = "0.1.0"
