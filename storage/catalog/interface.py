@@ -1,0 +1,58 @@
+"""What a catalog can do, whichever database it lives in."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .changes import Change, CommittedOffset, StoredGroup, StoredTopic
+
+
+class Catalog(Protocol):
+    """Durable state outside the log.
+
+    Reads see every earlier ``commit``. A commit survives the death of the process at once; whether it survives
+    the death of the machine is known after ``sync``.
+    """
+
+    def commit(self, *changes: Change) -> None:
+        """Make all ``changes`` or none. Raises CatalogError when the database refuses (a full disk, say)."""
+        ...
+
+    def sync(self) -> None:
+        """Block until what was committed has reached the disk; may be called from any thread."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Tidy up what commits leave behind; may take milliseconds, may be called from any thread."""
+        ...
+
+    def cluster_id(self) -> str:
+        """Return the id that was drawn when the catalog was made (22 characters, URL-safe base64)."""
+        ...
+
+    def allocate_producer_ids(self, count: int) -> int:
+        """Take ``count`` producer ids that were never given out and return the first of them."""
+        ...
+
+    def topics(self) -> Sequence[StoredTopic]:
+        """Return all topics, by name."""
+        ...
+
+    def groups(self) -> Sequence[StoredGroup]:
+        """Return all groups, by id."""
+        ...
+
+    def offsets(self, group_id: str) -> Sequence[CommittedOffset]:
+        """Return the group's committed offsets, by topic and partition."""
+        ...
+
+    def offset(self, group_id: str, topic: str, partition: int) -> CommittedOffset | None:
+        """Return one committed offset, or None."""
+        ...
+
+    def groups_with_offsets(self) -> Sequence[str]:
+        """Return the ids of all groups that have at least one committed offset."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database; every commit is on disk then."""
+        ...

@@ -1,0 +1,237 @@
+"""The catalog of one machine: an SQLite file in WAL mode.
+
+A commit appends to the write-ahead log and returns (about 10 us, performance.md 8), so it may happen in the
+event loop. The checkpoint takes milliseconds and happens in a thread, on a connection of its own.
+"""
+
+import base64
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..clock import Clock
+from ..errors import CatalogError
+from .changes import (
+    Change,
+    CommittedOffset,
+    GroupMember,
+    GroupRemoved,
+    GroupStored,
+    LeaderEpochsBumped,
+    OffsetsCommitted,
+    OffsetsRemoved,
+    StoredGroup,
+    StoredTopic,
+    TopicConfigured,
+    TopicCreated,
+    TopicRemoved,
+)
+
+# Entry n brings a catalog of schema version n to version n + 1. Entries are never edited once released.
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE topics (
+        name TEXT PRIMARY KEY, topic_id BLOB NOT NULL UNIQUE, partition_count INTEGER NOT NULL,
+        leader_epoch INTEGER NOT NULL, configs TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE groups (
+        group_id TEXT PRIMARY KEY, protocol_type TEXT NOT NULL, generation_id INTEGER NOT NULL,
+        protocol_name TEXT, leader_id TEXT, state_since_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE group_members (
+        group_id TEXT NOT NULL, member_id TEXT NOT NULL, group_instance_id TEXT, client_id TEXT NOT NULL,
+        client_host TEXT NOT NULL, session_timeout_ms INTEGER NOT NULL, rebalance_timeout_ms INTEGER NOT NULL,
+        metadata BLOB NOT NULL, assignment BLOB NOT NULL, PRIMARY KEY (group_id, member_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE offsets (
+        group_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+        leader_epoch INTEGER NOT NULL, metadata TEXT NOT NULL, commit_ms INTEGER NOT NULL,
+        expire_ms INTEGER NOT NULL, PRIMARY KEY (group_id, topic, partition)
+    ) WITHOUT ROWID;
+    CREATE INDEX offsets_by_topic ON offsets (topic);
+    """,
+)
+
+_OFFSET_COLUMNS = "topic, partition, offset, leader_epoch, metadata, commit_ms, expire_ms"
+
+
+class SqliteCatalog:
+    """A ``Catalog`` in one file. All methods but ``sync`` and ``checkpoint`` belong to one thread."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Open or make the catalog at ``path``. Raises CatalogError when it is damaged or from a newer Barnabas."""
+        self._path = path
+        self._closed = threading.Lock()
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")
+            self._migrate(clock)
+        except sqlite3.Error as error:
+            raise CatalogError(f"cannot open the catalog {path}: {error}") from error
+        self._wal_fd = os.open(f"{path}-wal", os.O_RDWR)
+
+    def _migrate(self, clock: Clock) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise CatalogError(
+                f"the catalog {self._path} has schema version {version}, this Barnabas knows {len(MIGRATIONS)}:"
+                " it was written by a newer version"
+            )
+        for number in range(version, len(MIGRATIONS)):
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in MIGRATIONS[number].split(";"):
+                self._db.execute(statement)
+            if number == 0:
+                cluster_id = base64.urlsafe_b64encode(clock.random_bytes(16)).decode().rstrip("=")
+                self._db.execute("INSERT INTO meta VALUES ('cluster_id', ?)", (cluster_id,))
+            self._db.execute(f"PRAGMA user_version = {number + 1}")
+            self._db.execute("COMMIT")
+
+    def commit(self, *changes: Change) -> None:
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                for change in changes:
+                    _WRITERS[type(change)](db, change)
+                db.execute("COMMIT")
+            except BaseException:
+                db.rollback()
+                raise
+        except sqlite3.Error as error:
+            raise CatalogError(f"the catalog {self._path} refused a commit: {error}") from error
+
+    def sync(self) -> None:
+        """Flush the write-ahead log: what SQLite finds in it at the next start is committed."""
+        with self._closed:
+            if self._wal_fd >= 0:
+                os.fdatasync(self._wal_fd)
+
+    def checkpoint(self) -> None:
+        with self._closed:
+            if self._wal_fd >= 0:
+                other = sqlite3.connect(self._path, isolation_level=None)
+                try:
+                    other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                finally:
+                    other.close()
+
+    def cluster_id(self) -> str:
+        (value,) = self._db.execute("SELECT value FROM meta WHERE name = 'cluster_id'").fetchone()
+        return str(value)
+
+    def allocate_producer_ids(self, count: int) -> int:
+        try:
+            (after,) = self._db.execute(
+                "INSERT INTO meta VALUES ('next_producer_id', :count)"
+                " ON CONFLICT (name) DO UPDATE SET value = value + :count RETURNING value",
+                {"count": count},
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise CatalogError(f"the catalog {self._path} gave no producer ids: {error}") from error
+        return int(after) - count
+
+    def topics(self) -> list[StoredTopic]:
+        rows = self._db.execute(
+            "SELECT topic_id, name, partition_count, leader_epoch, configs FROM topics ORDER BY name"
+        )
+        return [StoredTopic(*row[:4], json.loads(row[4])) for row in rows]
+
+    def groups(self) -> list[StoredGroup]:
+        members: dict[str, list[GroupMember]] = {}
+        for group_id, *row in self._db.execute("SELECT * FROM group_members ORDER BY group_id, member_id"):
+            members.setdefault(group_id, []).append(GroupMember(*row))
+        rows = self._db.execute("SELECT * FROM groups ORDER BY group_id")
+        return [StoredGroup(*row, members.get(row[0], [])) for row in rows]
+
+    def offsets(self, group_id: str) -> list[CommittedOffset]:
+        rows = self._db.execute(f"SELECT {_OFFSET_COLUMNS} FROM offsets WHERE group_id = ?", (group_id,))
+        return [CommittedOffset(*row) for row in rows]
+
+    def offset(self, group_id: str, topic: str, partition: int) -> CommittedOffset | None:
+        row = self._db.execute(
+            f"SELECT {_OFFSET_COLUMNS} FROM offsets WHERE group_id = ? AND topic = ? AND partition = ?",
+            (group_id, topic, partition),
+        ).fetchone()
+        return CommittedOffset(*row) if row else None
+
+    def groups_with_offsets(self) -> list[str]:
+        return [group_id for (group_id,) in self._db.execute("SELECT DISTINCT group_id FROM offsets")]
+
+    def close(self) -> None:
+        with self._closed:
+            if self._wal_fd >= 0:
+                os.close(self._wal_fd)
+                self._wal_fd = -1
+                self._db.close()
+
+
+def _create_topic(db: sqlite3.Connection, change: TopicCreated) -> None:
+    topic = change.topic
+    db.execute(
+        "INSERT INTO topics (topic_id, name, partition_count, leader_epoch, configs) VALUES (?, ?, ?, ?, ?)",
+        (*topic[:4], json.dumps(dict(topic.configs))),
+    )
+
+
+def _remove_topic(db: sqlite3.Connection, change: TopicRemoved) -> None:
+    db.execute("DELETE FROM topics WHERE name = ?", change)
+    db.execute("DELETE FROM offsets WHERE topic = ?", change)
+
+
+def _configure_topic(db: sqlite3.Connection, change: TopicConfigured) -> None:
+    db.execute("UPDATE topics SET configs = ? WHERE name = ?", (json.dumps(dict(change.configs)), change.name))
+
+
+def _bump_leader_epochs(db: sqlite3.Connection, change: LeaderEpochsBumped) -> None:
+    del change
+    db.execute("UPDATE topics SET leader_epoch = leader_epoch + 1")
+
+
+def _store_group(db: sqlite3.Connection, change: GroupStored) -> None:
+    group = change.group
+    db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)", group[:6])
+    db.execute("DELETE FROM group_members WHERE group_id = ?", (group.group_id,))
+    db.executemany(
+        "INSERT INTO group_members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(group.group_id, *member) for member in group.members],
+    )
+
+
+def _remove_group(db: sqlite3.Connection, change: GroupRemoved) -> None:
+    for table in ("groups", "group_members", "offsets"):
+        db.execute(f"DELETE FROM {table} WHERE group_id = ?", change)
+
+
+def _commit_offsets(db: sqlite3.Connection, change: OffsetsCommitted) -> None:
+    db.executemany(
+        f"INSERT OR REPLACE INTO offsets (group_id, {_OFFSET_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(change.group_id, *offset) for offset in change.offsets],
+    )
+
+
+def _remove_offsets(db: sqlite3.Connection, change: OffsetsRemoved) -> None:
+    db.executemany(
+        "DELETE FROM offsets WHERE group_id = ? AND topic = ? AND partition = ?",
+        [(change.group_id, *partition) for partition in change.partitions],
+    )
+
+
+_WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
+    TopicCreated: _create_topic,
+    TopicRemoved: _remove_topic,
+    TopicConfigured: _configure_topic,
+    LeaderEpochsBumped: _bump_leader_epochs,
+    GroupStored: _store_group,
+    GroupRemoved: _remove_group,
+    OffsetsCommitted: _commit_offsets,
+    OffsetsRemoved: _remove_offsets,
+}
+

@@ -1,0 +1,33 @@
+"""What storage raises. It knows nothing of Kafka's error codes; the broker has the table that maps them."""
+
+
+class StorageError(Exception):
+    """Anything that went wrong below the broker."""
+
+
+class DataDirLocked(StorageError):
+    """Another process has the data directory open."""
+
+
+class CatalogError(StorageError):
+    """The catalog could not do what was asked: the disk is full, the file is damaged, it is too new."""
+
+
+class LogOffline(StorageError):
+    """The partition's files cannot be used (I/O error, no space, damage); other partitions are not affected."""
+
+
+class OffsetNotInLog(StorageError):
+    """The offset lies before the log start offset or beyond the log end offset."""
+
+
+class BatchTooLarge(StorageError):
+    """A batch is larger than a whole segment may be."""
+
+
+class ProducerEpochStale(StorageError):
+    """The batch carries an older producer epoch than the partition has seen."""
+
+
+class SequenceOutOfOrder(StorageError):
+    """The batch neither follows the producer's last one nor repeats a remembered one."""
