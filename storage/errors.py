@@ -17,6 +17,10 @@ class LogOffline(StorageError):
     """The partition's files cannot be used (I/O error, no space, damage); other partitions are not affected."""
 
 
+class LogCorrupt(StorageError):
+    """Bytes in the middle of a log are not the batches that were written there."""
+
+
 class OffsetNotInLog(StorageError):
     """The offset lies before the log start offset or beyond the log end offset."""
 

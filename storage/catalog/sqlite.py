@@ -142,14 +142,14 @@ class SqliteCatalog:
         rows = self._db.execute(
             "SELECT topic_id, name, partition_count, leader_epoch, configs FROM topics ORDER BY name"
         )
-        return [StoredTopic(*row[:4], json.loads(row[4])) for row in rows]
+        return [StoredTopic._make((*row[:4], json.loads(row[4]))) for row in rows]
 
     def groups(self) -> list[StoredGroup]:
         members: dict[str, list[GroupMember]] = {}
         for group_id, *row in self._db.execute("SELECT * FROM group_members ORDER BY group_id, member_id"):
             members.setdefault(group_id, []).append(GroupMember(*row))
         rows = self._db.execute("SELECT * FROM groups ORDER BY group_id")
-        return [StoredGroup(*row, members.get(row[0], [])) for row in rows]
+        return [StoredGroup._make((*row, members.get(row[0], []))) for row in rows]
 
     def offsets(self, group_id: str) -> list[CommittedOffset]:
         rows = self._db.execute(f"SELECT {_OFFSET_COLUMNS} FROM offsets WHERE group_id = ?", (group_id,))
@@ -234,4 +234,3 @@ _WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     OffsetsCommitted: _commit_offsets,
     OffsetsRemoved: _remove_offsets,
 }
-

@@ -1,0 +1,181 @@
+"""Broker settings that stand in many files and compose stacks and change nothing here.
+
+They are checked and shown as Kafka does, so that such a file needs no edit: KRaft, replication between brokers,
+threads, metrics, remote storage, TLS and SASL.
+"""
+
+from .setting import LONG_MAX, ConfigType, Dynamic, Setting, Validator, Value, at_least, list_of, one_of
+
+BOOLEAN, STRING, INT, SHORT = ConfigType.BOOLEAN, ConfigType.STRING, ConfigType.INT, ConfigType.SHORT
+LONG, DOUBLE, LIST = ConfigType.LONG, ConfigType.DOUBLE, ConfigType.LIST
+CLASS, PASSWORD = ConfigType.CLASS, ConfigType.PASSWORD
+READ_ONLY, PER_BROKER, CLUSTER_WIDE = Dynamic.READ_ONLY, Dynamic.PER_BROKER, Dynamic.CLUSTER_WIDE
+
+_POSITIVE = at_least(1)
+_NOT_NEGATIVE = at_least(0)
+
+Row = tuple[str, ConfigType, Value, Validator | None, Dynamic]
+
+
+def _rows(subject: str, *rows: Row) -> tuple[Setting, ...]:
+    """Return ``rows`` as settings whose documentation says what they are about, and that they do nothing."""
+    documentation = f"Concerns {subject}; accepted and shown, without effect in Barnabas."
+    return tuple(
+        Setting(name, type, default, documentation, validator, dynamic)
+        for name, type, default, validator, dynamic in rows
+    )
+
+
+_KRAFT = _rows(
+    "Kafka's own controllers (KRaft)",
+    ("controller.quorum.voters", LIST, (), None, READ_ONLY),
+    ("controller.quorum.bootstrap.servers", LIST, (), None, READ_ONLY),
+    ("controller.quorum.auto.join.enable", BOOLEAN, False, None, READ_ONLY),
+    ("controller.quorum.election.timeout.ms", INT, 1000, _NOT_NEGATIVE, READ_ONLY),
+    ("controller.quorum.election.backoff.max.ms", INT, 1000, _NOT_NEGATIVE, READ_ONLY),
+    ("controller.quorum.fetch.timeout.ms", INT, 2000, _NOT_NEGATIVE, READ_ONLY),
+    ("controller.quorum.request.timeout.ms", INT, 2000, _NOT_NEGATIVE, READ_ONLY),
+    ("controller.quorum.retry.backoff.ms", INT, 20, _NOT_NEGATIVE, READ_ONLY),
+    ("controller.quorum.append.linger.ms", INT, 25, _NOT_NEGATIVE, READ_ONLY),
+    ("controller.socket.timeout.ms", INT, 30_000, None, READ_ONLY),
+    ("controlled.shutdown.enable", BOOLEAN, True, None, READ_ONLY),
+    ("broker.heartbeat.interval.ms", INT, 2000, None, READ_ONLY),
+    ("broker.session.timeout.ms", INT, 9000, None, READ_ONLY),
+    ("initial.broker.registration.timeout.ms", INT, 60_000, None, READ_ONLY),
+    ("metadata.log.dir", STRING, None, None, READ_ONLY),
+    ("metadata.log.segment.bytes", INT, 2**30, at_least(8 * 2**20), READ_ONLY),
+    ("metadata.log.segment.ms", LONG, 604_800_000, None, READ_ONLY),
+    ("metadata.log.max.record.bytes.between.snapshots", LONG, 20 * 2**20, _POSITIVE, READ_ONLY),
+    ("metadata.log.max.snapshot.interval.ms", LONG, 3_600_000, _NOT_NEGATIVE, READ_ONLY),
+    ("metadata.max.idle.interval.ms", INT, 500, _NOT_NEGATIVE, READ_ONLY),
+    ("metadata.max.retention.bytes", LONG, 100 * 2**20, None, READ_ONLY),
+    ("metadata.max.retention.ms", LONG, 604_800_000, None, READ_ONLY),
+)
+
+_REPLICATION = _rows(
+    "replication between brokers",
+    ("num.replica.fetchers", INT, 1, _POSITIVE, CLUSTER_WIDE),
+    ("replica.fetch.backoff.ms", INT, 1000, _NOT_NEGATIVE, READ_ONLY),
+    ("replica.fetch.max.bytes", INT, 2**20, _NOT_NEGATIVE, READ_ONLY),
+    ("replica.fetch.min.bytes", INT, 1, None, READ_ONLY),
+    ("replica.fetch.response.max.bytes", INT, 10 * 2**20, _NOT_NEGATIVE, READ_ONLY),
+    ("replica.fetch.wait.max.ms", INT, 500, None, READ_ONLY),
+    ("replica.high.watermark.checkpoint.interval.ms", LONG, 5000, None, READ_ONLY),
+    ("replica.lag.time.max.ms", LONG, 30_000, None, READ_ONLY),
+    ("replica.selector.class", STRING, None, None, READ_ONLY),
+    ("replica.socket.receive.buffer.bytes", INT, 65_536, None, READ_ONLY),
+    ("replica.socket.timeout.ms", INT, 30_000, None, READ_ONLY),
+    ("auto.leader.rebalance.enable", BOOLEAN, True, None, READ_ONLY),
+    ("leader.imbalance.check.interval.seconds", LONG, 300, _POSITIVE, READ_ONLY),
+    ("num.replica.alter.log.dirs.threads", INT, None, None, READ_ONLY),
+    ("replication.quota.window.num", INT, 11, _POSITIVE, READ_ONLY),
+    ("replication.quota.window.size.seconds", INT, 1, _POSITIVE, READ_ONLY),
+    ("alter.log.dirs.replication.quota.window.num", INT, 11, _POSITIVE, READ_ONLY),
+    ("alter.log.dirs.replication.quota.window.size.seconds", INT, 1, _POSITIVE, READ_ONLY),
+)
+
+_THREADS = _rows(
+    "threads and queues inside Kafka",
+    ("num.network.threads", INT, 3, _POSITIVE, CLUSTER_WIDE),
+    ("num.io.threads", INT, 8, _POSITIVE, CLUSTER_WIDE),
+    ("background.threads", INT, 10, _POSITIVE, CLUSTER_WIDE),
+    ("fetch.purgatory.purge.interval.requests", INT, 1000, None, READ_ONLY),
+    ("producer.purgatory.purge.interval.requests", INT, 1000, None, READ_ONLY),
+    ("delete.records.purgatory.purge.interval.requests", INT, 1, None, READ_ONLY),
+    ("share.fetch.purgatory.purge.interval.requests", INT, 1000, None, READ_ONLY),
+    ("socket.connection.setup.timeout.ms", LONG, 10_000, None, READ_ONLY),
+    ("socket.connection.setup.timeout.max.ms", LONG, 30_000, None, READ_ONLY),
+)
+
+_METRICS = _rows(
+    "metrics inside Kafka",
+    ("metric.reporters", LIST, ("org.apache.kafka.common.metrics.JmxReporter",), list_of(), CLUSTER_WIDE),
+    ("metrics.num.samples", INT, 2, _POSITIVE, READ_ONLY),
+    ("metrics.recording.level", STRING, "INFO", None, READ_ONLY),
+    ("metrics.sample.window.ms", LONG, 30_000, _POSITIVE, READ_ONLY),
+    ("kafka.metrics.reporters", LIST, (), list_of(), READ_ONLY),
+    ("kafka.metrics.polling.interval.secs", INT, 10, _POSITIVE, READ_ONLY),
+)
+
+_SHARE_STATE = _rows(
+    "the topic in which Kafka keeps the state of share groups",
+    ("share.coordinator.state.topic.replication.factor", SHORT, 3, _POSITIVE, READ_ONLY),
+    ("share.coordinator.state.topic.min.isr", SHORT, 2, _POSITIVE, READ_ONLY),
+    ("share.coordinator.state.topic.num.partitions", INT, 50, _POSITIVE, READ_ONLY),
+    ("share.coordinator.state.topic.segment.bytes", INT, 100 * 2**20, _POSITIVE, READ_ONLY),
+)
+
+_REMOTE = _rows(
+    "tiered storage",
+    ("remote.log.storage.system.enable", BOOLEAN, False, None, READ_ONLY),
+    ("remote.log.storage.manager.class.name", STRING, None, None, READ_ONLY),
+    ("remote.log.storage.manager.class.path", STRING, None, None, READ_ONLY),
+    ("remote.log.metadata.manager.listener.name", STRING, None, None, READ_ONLY),
+    ("remote.log.manager.copy.max.bytes.per.second", LONG, LONG_MAX, _POSITIVE, CLUSTER_WIDE),
+    ("remote.log.manager.fetch.max.bytes.per.second", LONG, LONG_MAX, _POSITIVE, CLUSTER_WIDE),
+)
+
+_TLS = _rows(
+    "TLS, which no listener of this version speaks",
+    ("ssl.client.auth", STRING, "none", one_of("required", "requested", "none"), PER_BROKER),
+    ("ssl.protocol", STRING, "TLSv1.3", None, PER_BROKER),
+    ("ssl.provider", STRING, None, None, PER_BROKER),
+    ("ssl.enabled.protocols", LIST, ("TLSv1.2", "TLSv1.3"), list_of(), PER_BROKER),
+    ("ssl.cipher.suites", LIST, (), list_of(), PER_BROKER),
+    ("ssl.keystore.type", STRING, "JKS", None, PER_BROKER),
+    ("ssl.keystore.location", STRING, None, None, PER_BROKER),
+    ("ssl.keystore.password", PASSWORD, None, None, PER_BROKER),
+    ("ssl.keystore.key", PASSWORD, None, None, PER_BROKER),
+    ("ssl.keystore.certificate.chain", PASSWORD, None, None, PER_BROKER),
+    ("ssl.key.password", PASSWORD, None, None, PER_BROKER),
+    ("ssl.truststore.type", STRING, "JKS", None, PER_BROKER),
+    ("ssl.truststore.location", STRING, None, None, PER_BROKER),
+    ("ssl.truststore.password", PASSWORD, None, None, PER_BROKER),
+    ("ssl.truststore.certificates", PASSWORD, None, None, PER_BROKER),
+    ("ssl.endpoint.identification.algorithm", STRING, "https", None, PER_BROKER),
+    ("ssl.keymanager.algorithm", STRING, "SunX509", None, PER_BROKER),
+    ("ssl.trustmanager.algorithm", STRING, "PKIX", None, PER_BROKER),
+    ("ssl.secure.random.implementation", STRING, None, None, PER_BROKER),
+    ("ssl.engine.factory.class", CLASS, None, None, PER_BROKER),
+    ("ssl.principal.mapping.rules", STRING, "DEFAULT", None, READ_ONLY),
+    ("ssl.allow.dn.changes", BOOLEAN, False, None, READ_ONLY),
+    ("ssl.allow.san.changes", BOOLEAN, False, None, READ_ONLY),
+)
+
+_SASL = _rows(
+    "SASL and authorisation, which no listener of this version speaks",
+    ("sasl.enabled.mechanisms", LIST, ("GSSAPI",), list_of(), PER_BROKER),
+    ("sasl.mechanism.inter.broker.protocol", STRING, "GSSAPI", None, PER_BROKER),
+    ("sasl.mechanism.controller.protocol", STRING, "GSSAPI", None, READ_ONLY),
+    ("sasl.jaas.config", PASSWORD, None, None, PER_BROKER),
+    ("sasl.client.callback.handler.class", CLASS, None, None, READ_ONLY),
+    ("sasl.login.callback.handler.class", CLASS, None, None, READ_ONLY),
+    ("sasl.login.class", CLASS, None, None, READ_ONLY),
+    ("sasl.server.callback.handler.class", CLASS, None, None, READ_ONLY),
+    ("sasl.server.max.receive.size", INT, 524_288, None, READ_ONLY),
+    ("sasl.kerberos.service.name", STRING, None, None, PER_BROKER),
+    ("sasl.oauthbearer.jwks.endpoint.url", STRING, None, None, READ_ONLY),
+    ("sasl.oauthbearer.token.endpoint.url", STRING, None, None, READ_ONLY),
+    ("sasl.oauthbearer.expected.audience", LIST, (), None, READ_ONLY),
+    ("sasl.oauthbearer.expected.issuer", STRING, None, None, READ_ONLY),
+    ("sasl.oauthbearer.scope.claim.name", STRING, "scope", None, READ_ONLY),
+    ("sasl.oauthbearer.sub.claim.name", STRING, "sub", None, READ_ONLY),
+    ("connections.max.reauth.ms", LONG, 0, None, READ_ONLY),
+    (
+        "principal.builder.class",
+        CLASS,
+        "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder",
+        None,
+        PER_BROKER,
+    ),
+    ("authorizer.class.name", STRING, "", None, READ_ONLY),
+    ("super.users", STRING, "", None, READ_ONLY),
+    ("allow.everyone.if.no.acl.found", BOOLEAN, False, None, READ_ONLY),
+    ("client.quota.callback.class", CLASS, None, None, READ_ONLY),
+    ("delegation.token.secret.key", PASSWORD, None, None, READ_ONLY),
+    ("delegation.token.max.lifetime.ms", LONG, 604_800_000, _POSITIVE, READ_ONLY),
+    ("delegation.token.expiry.time.ms", LONG, 86_400_000, _POSITIVE, READ_ONLY),
+    ("delegation.token.expiry.check.interval.ms", LONG, 3_600_000, _POSITIVE, READ_ONLY),
+)
+
+ACCEPTED_TABLE = _KRAFT + _REPLICATION + _THREADS + _METRICS + _SHARE_STATE + _REMOTE + _TLS + _SASL

@@ -1,0 +1,164 @@
+"""The settings one broker runs with: read once, checked as a whole, not changed afterwards."""
+
+from collections.abc import Iterator, Mapping
+
+from .cross_checks import check_broker
+from .entries import ConfigEntry, ConfigSynonym
+from .errors import ConfigError, wrong
+from .listeners import (
+    Advertised,
+    Listener,
+    listeners_behind,
+    parse_advertised,
+    parse_listeners,
+    parse_protocol_map,
+)
+from .setting import ConfigSource, Dynamic, Value
+from .sources import Given
+from .table import BROKER_SETTINGS, SYNONYMS, TOPIC_SETTINGS, unknown
+from .typed_access import TypedAccess
+
+
+class BrokerConfig(TypedAccess):
+    """Every broker setting by name, and what follows from several of them.
+
+    ``listeners``: where to listen, at least one. ``advertised_listeners``: what clients are told; empty when each
+    is told the address it came by. ``data_dir``: the one directory. ``topic_values``: what each topic setting is
+    for a topic that does not set it.
+    """
+
+    __slots__ = ("_given", "advertised_listeners", "data_dir", "listeners", "topic_values")
+
+    listeners: tuple[Listener, ...]
+    advertised_listeners: tuple[Advertised, ...]
+    data_dir: str
+    topic_values: Mapping[str, Value]
+
+    def __init__(self, given: Mapping[str, Given] | None = None) -> None:
+        """Take what is ``given``, and defaults for the rest. Raises ConfigError, a line for every wrong value."""
+        given = given or {}
+        self._given = _with_both_ids(given)
+        problems: dict[str, str] = {}
+        values = {setting.name: setting.default for setting in BROKER_SETTINGS.values()}
+        super().__init__(values)
+        for name, (text, _) in self._given.items():
+            setting = BROKER_SETTINGS.get(name)
+            if setting is None:
+                problems[name] = unknown(name, BROKER_SETTINGS)
+                continue
+            try:
+                values[name] = setting.parse(text)
+            except ValueError as error:
+                problems[name] = str(error)
+        for copied in self._given.keys() - given.keys():
+            problems.pop(copied, None)  # told about the one it was copied from
+        for finding in check_broker(self):
+            if not any(name in problems for name, _ in finding):
+                name, reason = next((blamed for blamed in finding if blamed[0] in self._given), finding[0])
+                problems[name] = reason
+        self._settle_listeners(problems)
+        self._settle_data_dir(problems)
+        if problems:
+            raise ConfigError(self._line(name, reason) for name, reason in sorted(problems.items()))
+        self.topic_values = {name: self._topic_value(name) for name in TOPIC_SETTINGS}
+
+    @classmethod
+    def of(cls, values: Mapping[str, str], origin: str = "") -> "BrokerConfig":
+        """Return the settings of ``values``, all from one ``origin``. Raises ConfigError."""
+        return cls({name: Given(value, origin) for name, value in values.items()})
+
+    def entries(self) -> Iterator[ConfigEntry]:
+        """Yield every broker setting, by name."""
+        for setting in BROKER_SETTINGS.values():
+            name = setting.name
+            synonyms = self.synonyms_among(SYNONYMS.get(name, (name,)))
+            while synonyms and synonyms[0].name != name:  # as in Kafka, an entry begins with its own name
+                synonyms = synonyms[1:]
+            yield ConfigEntry(
+                name,
+                setting.format(self._values[name]),
+                synonyms[0].source if synonyms else ConfigSource.DEFAULT,
+                setting.dynamic is Dynamic.READ_ONLY,
+                setting.sensitive,
+                setting.type,
+                setting.documentation,
+                synonyms,
+            )
+
+    def synonyms_among(self, names: tuple[str, ...]) -> tuple[ConfigSynonym, ...]:
+        """Return where ``names``, strongest first, have values: all that were given, then all defaults."""
+        synonyms = []
+        for name in names:
+            if name in self._given:
+                value = BROKER_SETTINGS[name].format(self._values[name])
+                synonyms.append(ConfigSynonym(name, value, ConfigSource.STATIC_BROKER))
+        for name in names:
+            setting = BROKER_SETTINGS[name]
+            if setting.default is not None:
+                synonyms.append(ConfigSynonym(name, setting.format(setting.default), ConfigSource.DEFAULT))
+        return tuple(synonyms)
+
+    def _settle_listeners(self, problems: dict[str, str]) -> None:
+        """Set ``listeners`` and ``advertised_listeners``; what is wrong about them goes to ``problems``."""
+        if "listener.security.protocol.map" in problems or "controller.listener.names" in problems:
+            return
+        blamed = "listener.security.protocol.map"
+        try:
+            protocols = parse_protocol_map(self.string(blamed))
+            controllers = self.list("controller.listener.names")
+            advertised = self.list("advertised.listeners")
+            given = self._given.get("listeners")
+            listen_as_advertised = any(advertised) and (given is None or not given.value.strip(" ,"))
+            if listen_as_advertised:
+                blamed = "advertised.listeners"
+                self.advertised_listeners = parse_advertised(advertised, None, controllers)
+                self.listeners = listeners_behind(self.advertised_listeners, protocols, controllers)
+            else:
+                blamed = "listeners"
+                self.listeners = parse_listeners(self.list(blamed), protocols, controllers)
+                blamed = "advertised.listeners"
+                self.advertised_listeners = parse_advertised(advertised, self.listeners, controllers)
+        except ValueError as error:
+            problems[blamed] = str(error)
+
+    def _settle_data_dir(self, problems: dict[str, str]) -> None:
+        name = "log.dir" if self._values["log.dirs"] is None else "log.dirs"
+        directories = [directory for directory in self.list(name) if directory]
+        if len(directories) != 1:
+            problems[name] = "must be one directory: Barnabas keeps everything in one"
+        else:
+            self.data_dir = directories[0]
+
+    def _topic_value(self, name: str) -> Value:
+        """Return topic setting ``name`` as the broker settings behind it have it, or its own default."""
+        setting = TOPIC_SETTINGS[name]
+        for broker_name, factor in setting.synonyms:
+            value = self._values[broker_name]
+            if value is None:
+                continue
+            if factor != 1 and isinstance(value, int):
+                value *= factor
+            if name == "retention.ms" and isinstance(value, int):
+                value = max(value, -1)  # any negative number of hours means for ever
+            return value
+        return setting.default
+
+    def _line(self, name: str, reason: str) -> str:
+        given = self._given.get(name)
+        setting = BROKER_SETTINGS.get(name)
+        if given is None:
+            shown = setting.format(setting.default) if setting is not None else None
+            return wrong(name, f"{shown} (the default)", "", reason)
+        hidden = setting is not None and setting.sensitive
+        return wrong(name, "(hidden)" if hidden else given.value, given.origin, reason)
+
+
+def _with_both_ids(given: Mapping[str, Given]) -> dict[str, Given]:
+    """Return ``given`` with node.id and broker.id standing for each other; a broker.id of -1 asks for none."""
+    both = dict(given)
+    if "broker.id" in both and both["broker.id"].value.strip() == "-1":
+        del both["broker.id"]
+    for name, other in (("node.id", "broker.id"), ("broker.id", "node.id")):
+        if name in both and other not in both:
+            both[other] = both[name]
+    return both

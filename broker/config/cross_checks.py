@@ -1,0 +1,64 @@
+"""Rules that no single setting can keep: what two of them must be to each other."""
+
+from collections.abc import Iterator
+
+from .typed_access import TypedAccess
+
+# The settings that disagree, each with what is wrong about it in words that follow its value. Whichever of them
+# somebody set, the first before the others, is the one to complain about.
+Finding = tuple[tuple[str, str], ...]
+
+
+def check_broker(config: TypedAccess) -> Iterator[Finding]:
+    """Yield what Kafka would refuse about a broker's settings taken together."""
+    node_id, broker_id = config.int("node.id"), config.int("broker.id")
+    if node_id != broker_id:
+        yield (
+            ("broker.id", f"must be the same as node.id ({node_id}), or left out"),
+            ("node.id", f"must be the same as broker.id ({broker_id})"),
+        )
+    yield from _in_order(config, "group.min.session.timeout.ms", "group.max.session.timeout.ms")
+    for kind in ("consumer", "share", "streams"):
+        yield from _check_group_bounds(config, kind)
+    yield from _in_order(config, "group.streams.num.standby.replicas", "group.streams.max.standby.replicas")
+    yield from _in_order(config, "log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms")
+    for name in ("log.retention.ms", "log.retention.minutes", "log.retention.hours"):
+        value = config.optional_int(name)
+        if value is not None:  # the weaker ones do not count
+            if value == 0:
+                yield ((name, "must be at least 1, or -1 to keep records for ever"),)
+            break
+    per_ip, exceptions = "max.connections.per.ip", "max.connections.per.ip.overrides"
+    if config.int(per_ip) == 0 and not config.string(exceptions):
+        yield ((per_ip, f"must be at least 1 unless {exceptions} names exceptions"),)
+    if config.int("queued.max.request.bytes") > 0:
+        yield from _in_order(config, "socket.request.max.bytes", "queued.max.request.bytes")
+    if config.int("connections.max.idle.ms") >= 0:
+        yield from _in_order(
+            config, "connection.failed.authentication.delay.ms", "connections.max.idle.ms", strictly=True
+        )
+
+
+def check_topic(config: TypedAccess) -> Iterator[Finding]:
+    """Yield what Kafka would refuse about a topic's settings taken together."""
+    yield from _in_order(config, "min.compaction.lag.ms", "max.compaction.lag.ms")
+    if config.bool("remote.storage.enable"):
+        yield (("remote.storage.enable", "must be false: there is no tiered storage"),)
+
+
+def _check_group_bounds(config: TypedAccess, kind: str) -> Iterator[Finding]:
+    group = f"group.{kind}"
+    for what in ("session.timeout.ms", "heartbeat.interval.ms"):
+        yield from _in_order(config, f"{group}.min.{what}", f"{group}.max.{what}")
+        yield from _in_order(config, f"{group}.{what}", f"{group}.max.{what}")
+        yield from _in_order(config, f"{group}.min.{what}", f"{group}.{what}")
+    yield from _in_order(config, f"{group}.heartbeat.interval.ms", f"{group}.session.timeout.ms", strictly=True)
+
+
+def _in_order(config: TypedAccess, low: str, high: str, strictly: bool = False) -> Iterator[Finding]:
+    low_value, high_value = config.int(low), config.int(high)
+    if low_value > high_value or (strictly and low_value == high_value):
+        yield (
+            (low, f"must be {'less than' if strictly else 'at most'} {high} ({high_value})"),
+            (high, f"must be {'more than' if strictly else 'at least'} {low} ({low_value})"),
+        )

@@ -1,0 +1,181 @@
+"""One setting: its type, default, rule and documentation, as the tables declare it and DescribeConfigs tells it."""
+
+import re
+from collections.abc import Callable
+from enum import Enum, IntEnum
+from typing import Any, NamedTuple
+
+Value = bool | int | float | str | tuple[str, ...] | None
+
+INT_MAX = 2**31 - 1
+LONG_MAX = 2**63 - 1
+
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+_COMMA = re.compile(r"\s*,\s*")
+
+
+class ConfigType(IntEnum):
+    """Kafka's types of a setting, numbered as DescribeConfigs v3 sends them."""
+
+    BOOLEAN = 1
+    STRING = 2
+    INT = 3
+    SHORT = 4
+    LONG = 5
+    DOUBLE = 6
+    LIST = 7
+    CLASS = 8
+    PASSWORD = 9
+
+
+class ConfigSource(IntEnum):
+    """Where a value was set, numbered as DescribeConfigs sends it; the lowest number wins."""
+
+    TOPIC = 1
+    DYNAMIC_BROKER = 2
+    DYNAMIC_DEFAULT_BROKER = 3
+    STATIC_BROKER = 4
+    DEFAULT = 5
+
+
+class Dynamic(Enum):
+    """Whether a running broker takes a new value, and for whom."""
+
+    READ_ONLY = "read-only"
+    PER_BROKER = "per-broker"
+    CLUSTER_WIDE = "cluster-wide"
+
+
+class Validator(NamedTuple):
+    """A rule on a parsed value, and the words that tell it: "a whole number" + ", at least 1"."""
+
+    accepts: Callable[[Any], bool]
+    words: str
+
+
+def at_least(low: int) -> Validator:
+    """Accept numbers from ``low`` on."""
+    return Validator(lambda value: bool(value >= low), f", at least {low}")
+
+
+def between(low: float, high: float) -> Validator:
+    """Accept numbers from ``low`` to ``high``, both included."""
+    return Validator(lambda value: bool(low <= value <= high), f" between {low} and {high}")
+
+
+def one_of(*names: str) -> Validator:
+    """Accept exactly these words."""
+    return Validator(lambda value: value in names, f": one of {', '.join(names)}")
+
+
+def list_of(*names: str, empty_allowed: bool = True) -> Validator:
+    """Accept lists of these words (of any words when none is given), each at most once."""
+
+    def accepts(values: tuple[str, ...]) -> bool:
+        if not values:
+            return empty_allowed
+        known = all(value in names for value in values) if names else all(values)
+        return known and len(set(values)) == len(values)
+
+    words = f" of {', '.join(names)}" if names else " of names"
+    return Validator(accepts, f"{words}, each at most once{'' if empty_allowed else ', at least one'}")
+
+
+class Synonym(NamedTuple):
+    """A broker setting that a topic setting falls back on; its number times ``factor`` is the topic's."""
+
+    name: str
+    factor: int = 1
+
+
+_TYPE_WORDS = {
+    ConfigType.BOOLEAN: "true or false",
+    ConfigType.STRING: "text",
+    ConfigType.INT: "a 32-bit whole number",
+    ConfigType.SHORT: "a 16-bit whole number",
+    ConfigType.LONG: "a 64-bit whole number",
+    ConfigType.DOUBLE: "a number",
+    ConfigType.LIST: "a comma-separated list",
+    ConfigType.CLASS: "a class name",
+    ConfigType.PASSWORD: "a secret",
+}
+_BITS = {ConfigType.SHORT: 16, ConfigType.INT: 32, ConfigType.LONG: 64}
+
+
+class Setting:
+    """One row of a table. ``default`` is a parsed value; None is Kafka's null."""
+
+    __slots__ = ("default", "documentation", "dynamic", "name", "synonyms", "type", "validator")
+
+    def __init__(
+        self,
+        name: str,
+        type: ConfigType,
+        default: Value,
+        documentation: str,
+        validator: Validator | None = None,
+        dynamic: Dynamic = Dynamic.READ_ONLY,
+        synonyms: tuple[Synonym, ...] = (),
+    ) -> None:
+        self.name = name
+        self.type = type
+        self.default = default
+        self.documentation = documentation
+        self.validator = validator
+        self.dynamic = dynamic
+        self.synonyms = synonyms
+
+    @property
+    def sensitive(self) -> bool:
+        """True when the value is never shown."""
+        return self.type is ConfigType.PASSWORD
+
+    @property
+    def allowed(self) -> str:
+        """What a value may be, in words that follow "must be"."""
+        return _TYPE_WORDS[self.type] + (self.validator.words if self.validator else "")
+
+    def parse(self, text: str) -> Value:
+        """Return the value that ``text`` stands for. Raises ValueError, whose text begins with "must be"."""
+        try:
+            value = _parse(self.type, text.strip())
+        except ValueError:
+            raise ValueError(f"must be {self.allowed}") from None
+        if self.validator is not None and not self.validator.accepts(value):
+            raise ValueError(f"must be {self.allowed}")
+        return value
+
+    def format(self, value: Value) -> str | None:
+        """Return ``value`` as Kafka writes it; None for null and for what must not be shown."""
+        if value is None or self.sensitive:
+            return None
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, tuple):
+            return ",".join(value)
+        if isinstance(value, float):
+            return repr(value).replace("e+", "E").replace("e", "E")
+        return str(value)
+
+
+def _parse(type: ConfigType, text: str) -> Value:
+    """Raise ValueError, with no words in it, when ``text`` is not of ``type``."""
+    if type in _BITS:
+        if not _WHOLE_NUMBER.fullmatch(text) or len(text) > 20:
+            raise ValueError
+        number = int(text)
+        limit = 1 << (_BITS[type] - 1)
+        if not -limit <= number < limit:
+            raise ValueError
+        return number
+    if type is ConfigType.BOOLEAN:
+        if text.lower() not in ("true", "false"):
+            raise ValueError
+        return text.lower() == "true"
+    if type is ConfigType.DOUBLE:
+        if "_" in text:
+            raise ValueError
+        return float(text)
+    if type is ConfigType.LIST:
+        return tuple(_COMMA.split(text)) if text else ()
+    return text

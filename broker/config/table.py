@@ -1,0 +1,37 @@
+"""The one table of settings, put together from its parts: what a name means, for a topic and for the broker."""
+
+from collections.abc import Iterable, Mapping
+
+from .accepted_table import ACCEPTED_TABLE
+from .coordinator_table import COORDINATOR_TABLE
+from .log_table import LOG_TABLE
+from .server_table import SERVER_TABLE
+from .setting import Setting
+from .topic_table import TOPIC_TABLE
+
+
+def _by_name(settings: Iterable[Setting]) -> dict[str, Setting]:
+    return {setting.name: setting for setting in sorted(settings, key=lambda setting: setting.name)}
+
+
+TOPIC_SETTINGS = _by_name(TOPIC_TABLE)
+BROKER_SETTINGS = _by_name(SERVER_TABLE + LOG_TABLE + COORDINATOR_TABLE + ACCEPTED_TABLE)
+
+
+# Broker settings that say the same in other units, strongest first: log.retention.ms, .minutes, .hours.
+SYNONYMS: dict[str, tuple[str, ...]] = {}
+for _topic_setting in TOPIC_TABLE:
+    _names = tuple(synonym.name for synonym in _topic_setting.synonyms)
+    for _name in _names:
+        SYNONYMS[_name] = _names
+
+
+def unknown(name: str, known: Mapping[str, Setting]) -> str:
+    """Return what to say of a ``name`` that is not in ``known``, beginning with "is": the likely mistake, if any."""
+    topic_setting = TOPIC_SETTINGS.get(name)
+    if known is BROKER_SETTINGS and topic_setting is not None and topic_setting.synonyms:
+        return f"is a setting of a topic; for all topics set {topic_setting.synonyms[0].name}"
+    import difflib  # only when there is something wrong to report
+
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    return "is not a known setting" + (f"; did you mean {close[0]}?" if close else "")

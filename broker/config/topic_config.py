@@ -1,0 +1,112 @@
+"""The settings one topic has: its own overrides over what the broker's say."""
+
+from collections.abc import Iterator, Mapping
+
+from .broker_config import BrokerConfig
+from .cross_checks import check_topic
+from .entries import ConfigEntry, ConfigSynonym
+from .errors import ConfigError, wrong
+from .setting import ConfigSource, Value
+from .table import TOPIC_SETTINGS, unknown
+from .typed_access import TypedAccess
+
+
+class TopicConfig(TypedAccess):
+    """Every topic setting by name; those that produce and fetch read on their way stand as attributes.
+
+    Times are in milliseconds, sizes in bytes; ``retention_ms`` and ``retention_bytes`` are -1 without a limit.
+    """
+
+    __slots__ = (
+        "_broker",
+        "_overrides",
+        "flush_messages",
+        "flush_ms",
+        "index_interval_bytes",
+        "is_compacted",
+        "max_message_bytes",
+        "message_timestamp_after_max_ms",
+        "message_timestamp_before_max_ms",
+        "message_timestamp_type",
+        "retention_bytes",
+        "retention_ms",
+        "segment_bytes",
+        "segment_index_bytes",
+        "segment_jitter_ms",
+        "segment_ms",
+    )
+
+    def __init__(self, overrides: Mapping[str, str], broker: BrokerConfig) -> None:
+        """Put ``overrides`` over the settings of ``broker``. Raises ConfigError."""
+        self._broker = broker
+        self._overrides = frozenset(overrides)
+        problems: dict[str, str] = {}
+        super().__init__({**broker.topic_values, **_parse_overrides(overrides, problems)})
+        if problems:
+            raise ConfigError(problems.values())
+        self.max_message_bytes = self.int("max.message.bytes")
+        self.segment_bytes = self.int("segment.bytes")
+        self.segment_ms = self.int("segment.ms")
+        self.segment_jitter_ms = self.int("segment.jitter.ms")
+        self.segment_index_bytes = self.int("segment.index.bytes")
+        self.index_interval_bytes = self.int("index.interval.bytes")
+        self.flush_messages = self.int("flush.messages")
+        self.flush_ms = self.int("flush.ms")
+        self.is_compacted = "compact" in self.list("cleanup.policy")
+        self.message_timestamp_type = self.string("message.timestamp.type")
+        self.message_timestamp_before_max_ms = self.int("message.timestamp.before.max.ms")
+        self.message_timestamp_after_max_ms = self.int("message.timestamp.after.max.ms")
+        self.retention_ms = self.int("retention.ms")
+        self.retention_bytes = self.int("retention.bytes")
+
+    def entries(self) -> Iterator[ConfigEntry]:
+        """Yield every topic setting, by name."""
+        for setting in TOPIC_SETTINGS.values():
+            value = setting.format(self._values[setting.name])
+            synonyms = self._broker.synonyms_among(tuple(synonym.name for synonym in setting.synonyms))
+            if setting.name in self._overrides:
+                synonyms = (ConfigSynonym(setting.name, value, ConfigSource.TOPIC), *synonyms)
+            yield ConfigEntry(
+                setting.name,
+                value,
+                synonyms[0].source if synonyms else ConfigSource.DEFAULT,
+                False,
+                setting.sensitive,
+                setting.type,
+                setting.documentation,
+                synonyms,
+            )
+
+
+def validate_topic_overrides(overrides: Mapping[str, str | None], broker: BrokerConfig | None = None) -> None:
+    """Raise ConfigError when a topic must not have ``overrides``, with a line for every wrong one.
+
+    ``broker``: whose settings hold for what is not overridden; Kafka's defaults when None.
+    """
+    problems: dict[str, str] = {}
+    parsed = _parse_overrides(overrides, problems)
+    config = TypedAccess({**(broker or BrokerConfig()).topic_values, **parsed})
+    for finding in check_topic(config):
+        # What the broker's own settings get wrong is not the topic's to answer for.
+        blamed = next((blamed for blamed in finding if blamed[0] in overrides), None)
+        if blamed is not None and not any(name in problems for name, _ in finding):
+            problems[blamed[0]] = wrong(blamed[0], overrides[blamed[0]], "", blamed[1])
+    if problems:
+        raise ConfigError(problems[name] for name in sorted(problems))
+
+
+def _parse_overrides(overrides: Mapping[str, str | None], problems: dict[str, str]) -> dict[str, Value]:
+    """Return the values of ``overrides``; a line for each that is wrong goes to ``problems``."""
+    values: dict[str, Value] = {}
+    for name, text in overrides.items():
+        setting = TOPIC_SETTINGS.get(name)
+        if setting is None:
+            problems[name] = wrong(name, text, "", unknown(name, TOPIC_SETTINGS))
+        elif text is None:
+            problems[name] = wrong(name, text, "", f"must be {setting.allowed}")
+        else:
+            try:
+                values[name] = setting.parse(text)
+            except ValueError as error:
+                problems[name] = wrong(name, text, "", str(error))
+    return values

@@ -1,0 +1,135 @@
+"""Writing batches: for control records, compaction, recompression and whoever produces without a client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .batch import (
+    ATTRIBUTES_OFFSET,
+    BATCH_OVERHEAD,
+    CONTROL_MASK,
+    CRC_OFFSET,
+    DELETE_HORIZON_MASK,
+    HEADER,
+    LOG_OVERHEAD,
+    MAGIC,
+    TIMESTAMP_TYPE_MASK,
+    TRANSACTIONAL_MASK,
+    TimestampType,
+)
+from .checksum import crc32c
+from .compression import Codec, compress
+from .record import INT64_MAX, INT64_MIN
+from .varint import write_varint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .record import Record
+
+INT32_MAX = 2**31 - 1
+NO_TIMESTAMP = -1
+
+
+def build_batch(
+    records: Iterable[Record],
+    *,
+    base_offset: int = 0,
+    codec: Codec = Codec.NONE,
+    timestamp_type: TimestampType = TimestampType.CREATE_TIME,
+    producer_id: int = -1,
+    producer_epoch: int = -1,
+    base_sequence: int = -1,
+    leader_epoch: int = -1,
+    is_transactional: bool = False,
+    is_control: bool = False,
+    level: int | None = None,
+    last_offset: int | None = None,
+    max_timestamp: int | None = None,
+    delete_horizon_ms: int | None = None,
+) -> bytes:
+    """Return the batch that holds ``records``, whose offsets ascend from ``base_offset`` and may have gaps.
+
+    ``level``: see ``compress``.
+    ``last_offset``: None is that of the last record; compaction keeps the one of the batch it thinned out.
+    ``max_timestamp``: ms; None is the latest of the records. For LogAppendTime it is the timestamp of all of them.
+    ``delete_horizon_ms``: sets the flag and takes the place of the base timestamp (KIP-534).
+    A batch without records, as compaction leaves behind for its sequence, needs ``last_offset``.
+    Raises ValueError when an offset or timestamp has no place in the batch.
+    """
+    body = bytearray()
+    base_timestamp = delete_horizon_ms
+    latest = NO_TIMESTAMP
+    last_offset_delta = count = 0
+    for record in records:
+        if base_timestamp is None:
+            base_timestamp = record.timestamp
+        delta = record.offset - base_offset
+        if not last_offset_delta <= delta <= INT32_MAX:
+            raise ValueError(f"offset {record.offset} is out of order in a batch from {base_offset}")
+        last_offset_delta = delta
+        latest = max(latest, record.timestamp)
+        count += 1
+        _write_record(body, record, delta, record.timestamp - base_timestamp)
+    if last_offset is not None:
+        if not last_offset_delta <= last_offset - base_offset <= INT32_MAX:
+            raise ValueError(f"last offset {last_offset} lies outside of a batch from {base_offset}")
+        last_offset_delta = last_offset - base_offset
+    elif not count:
+        raise ValueError("a batch without records needs a last offset")
+    if not count:
+        codec = Codec.NONE
+    attributes = (
+        codec
+        | (TIMESTAMP_TYPE_MASK if timestamp_type is TimestampType.LOG_APPEND_TIME else 0)
+        | (TRANSACTIONAL_MASK if is_transactional else 0)
+        | (CONTROL_MASK if is_control else 0)
+        | (DELETE_HORIZON_MASK if delete_horizon_ms is not None else 0)
+    )
+    payload = compress(codec, body, level)
+    batch = bytearray(BATCH_OVERHEAD + len(payload))
+    batch[BATCH_OVERHEAD:] = payload
+    HEADER.pack_into(
+        batch,
+        0,
+        base_offset,
+        len(batch) - LOG_OVERHEAD,
+        leader_epoch,
+        MAGIC,
+        0,
+        attributes,
+        last_offset_delta,
+        NO_TIMESTAMP if base_timestamp is None else base_timestamp,
+        latest if max_timestamp is None else max_timestamp,
+        producer_id,
+        producer_epoch,
+        base_sequence,
+        count,
+    )
+    checksum = crc32c(memoryview(batch)[ATTRIBUTES_OFFSET:])
+    batch[CRC_OFFSET:ATTRIBUTES_OFFSET] = checksum.to_bytes(4, "big")
+    return bytes(batch)
+
+
+def _write_record(out: bytearray, record: Record, offset_delta: int, timestamp_delta: int) -> None:
+    if not INT64_MIN <= timestamp_delta <= INT64_MAX:
+        raise ValueError(f"timestamp {record.timestamp} is too far from the first of the batch")
+    body = bytearray((record.attributes,))
+    write_varint(body, timestamp_delta)
+    write_varint(body, offset_delta)
+    _write_bytes(body, record.key)
+    _write_bytes(body, record.value)
+    write_varint(body, len(record.headers))
+    for key, value in record.headers:
+        _write_bytes(body, key.encode("utf-8", "surrogateescape"))
+        _write_bytes(body, value)
+    write_varint(out, len(body))
+    out += body
+
+
+def _write_bytes(out: bytearray, content: bytes | None) -> None:
+    if content is None:
+        write_varint(out, -1)
+    else:
+        write_varint(out, len(content))
+        out += content

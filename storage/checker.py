@@ -1,0 +1,145 @@
+"""``barnabas check``: walk a data directory that nobody uses and say what is wrong with it. Changes nothing."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from .checkpoints import LeaderEpochs, read_offsets
+from .clock import SystemClock
+from .datadir import CATALOG_FILE, CLEAN_FILE, LOCK_FILE, RECOVERY_POINTS_FILE, folders, lock
+from .errors import StorageError
+from .index import IndexCorrupt, OffsetIndex, TimeIndex
+from .producers import ProducerStates, SnapshotCorrupt
+from .recovery import LEADER_EPOCH_FILE, Damage, sound_batches
+from .segment import INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX, TIME_INDEX_SUFFIX, Segment
+
+
+class Finding(NamedTuple):
+    """Something that ``check`` saw. ``is_problem``: False for what the next start puts right by itself."""
+
+    path: Path
+    text: str
+    is_problem: bool
+
+
+class Report(NamedTuple):
+    """What ``check`` went through, and what it found."""
+
+    partitions: int
+    batches: int
+    records: int
+    size_bytes: int
+    findings: list[Finding]
+
+
+def check(path: Path) -> Report:
+    """Check everything below ``path``. Raises DataDirLocked when a broker uses it, StorageError when it is none."""
+    if not (path / CATALOG_FILE).exists():
+        raise StorageError(f"{path} is not a data directory: there is no {CATALOG_FILE} in it")
+    held = lock(path / LOCK_FILE)
+    try:
+        return _Walk(path).run()
+    finally:
+        os.close(held)
+
+
+class _Walk:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.was_clean = (path / CLEAN_FILE).exists()
+        self.findings: list[Finding] = []
+        self.partitions = self.batches = self.records = self.size_bytes = 0
+
+    def problem(self, path: Path, text: str) -> None:
+        self.findings.append(Finding(path, text, is_problem=True))
+
+    def note(self, path: Path, text: str) -> None:
+        self.findings.append(Finding(path, text, is_problem=False))
+
+    def run(self) -> Report:
+        topics = self._check_catalog()
+        self._readable(self.path / RECOVERY_POINTS_FILE, read_offsets)
+        for topic, partition, folder in folders(self.path):
+            if partition >= topics.get(topic, 0):
+                self.note(folder, "belongs to no topic in the catalog")
+            self.partitions += 1
+            try:
+                self._check_partition(folder)
+            except OSError as error:
+                self.problem(folder, f"cannot be read: {error}")
+        return Report(self.partitions, self.batches, self.records, self.size_bytes, self.findings)
+
+    def _check_catalog(self) -> dict[str, int]:
+        path = self.path / CATALOG_FILE
+        try:
+            db = sqlite3.connect(path)
+            try:
+                for (text,) in db.execute("PRAGMA integrity_check"):
+                    if text != "ok":
+                        self.problem(path, text)
+                return dict(db.execute("SELECT name, partition_count FROM topics").fetchall())
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            self.problem(path, f"cannot be read: {error}")
+            return {}
+
+    def _readable(self, path: Path, read: Callable[[Path], object]) -> bool:
+        try:
+            read(path)
+        except (StorageError, SnapshotCorrupt, IndexCorrupt) as error:
+            (self.problem if self.was_clean else self.note)(path, str(error))
+            return False
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _check_partition(self, folder: Path) -> None:
+        self._readable(folder / LEADER_EPOCH_FILE, LeaderEpochs)
+        for path in folder.glob(f"*{SNAPSHOT_SUFFIX}"):
+            self._readable(path, ProducerStates.read_snapshot)
+        bases = sorted(int(path.stem) for path in folder.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
+        expected = 0
+        for base in bases:
+            segment = Segment(folder, base, SystemClock().now_ms())
+            try:
+                if base < expected:
+                    self.problem(segment.path(LOG_SUFFIX), f"begins before the end of its predecessor, {expected}")
+                expected = self._check_segment(segment, base, is_last=base == bases[-1])
+            finally:
+                segment.close()
+
+    def _check_segment(self, segment: Segment, expected: int, is_last: bool) -> int:
+        path = segment.path(LOG_SUFFIX)
+        last_offsets: dict[int, int] = {}
+        self.size_bytes += segment.size
+        for found in sound_batches(segment, 0, expected):
+            if isinstance(found, Damage):
+                text = f"no sound batch at position {found.position} of {segment.size}: {found.reason}"
+                torn = is_last and not self.was_clean
+                (self.note if torn else self.problem)(path, text)
+                break
+            position, header = found
+            last_offsets[position] = header.last_offset
+            expected = header.next_offset
+            self.batches += 1
+            self.records += header.records_count
+        for finding in self._check_indexes(segment, last_offsets, expected):
+            (self.problem if self.was_clean or not is_last else self.note)(*finding)
+        return expected
+
+    def _check_indexes(self, segment: Segment, last_offsets: dict[int, int], end: int) -> Iterator[tuple[Path, str]]:
+        path = segment.path(INDEX_SUFFIX)
+        if self._readable(path, lambda path: OffsetIndex.load(path, segment.size)):
+            index = OffsetIndex.load(path, segment.size)
+            for offset, position in zip(index.offsets, index.positions, strict=True):
+                if last_offsets.get(position) != segment.base_offset + offset:
+                    yield path, f"the entry for offset {segment.base_offset + offset} points to no batch of it"
+                    break
+        path = segment.path(TIME_INDEX_SUFFIX)
+        if self._readable(path, TimeIndex.load):
+            last = TimeIndex.load(path).last()
+            if last is not None and segment.base_offset + last.relative_offset >= end:
+                yield path, "points beyond the end of its segment"

@@ -1,0 +1,232 @@
+"""The data directory: who may use it, what it remembers from start to start, and the logs in it.
+
+Laid out as Kafka's ``log.dirs``: a folder per partition, ``meta.properties``, ``recovery-point-offset-checkpoint``,
+``.kafka_cleanshutdown``, ``.lock``; and ``catalog.sqlite``, which is ours.
+"""
+
+import base64
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .catalog.sqlite import SqliteCatalog
+from .checkpoints import read_offsets, replace_file, write_offsets
+from .clock import Clock
+from .errors import CatalogError, DataDirLocked, LogOffline, StorageError
+from .flusher import Flusher, SyncJob
+from .log import LogSettings
+from .recovery import open_log
+from .segments import SegmentedLog
+
+logger = logging.getLogger(__name__)
+
+CATALOG_FILE = "catalog.sqlite"
+LOCK_FILE = ".lock"
+CLEAN_FILE = ".kafka_cleanshutdown"
+META_FILE = "meta.properties"
+RECOVERY_POINTS_FILE = "recovery-point-offset-checkpoint"
+PARTITION_FILE = "partition.metadata"
+DELETED_SUFFIX = "-delete"
+STRAY_SUFFIX = "-stray"
+_FOLDER_NAME_MAX = 255
+
+
+class DataDir:
+    """A data directory in use by this process. Raises DataDirLocked, CatalogError, StorageError when opened."""
+
+    def __init__(
+        self, path: Path, clock: Clock, node_id: int, deliver: Callable[[Callable[[], None]], object]
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self.logs: dict[tuple[str, int], SegmentedLog] = {}
+        self._flush_at: dict[SegmentedLog, float] = {}
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = lock(path / LOCK_FILE)
+        except OSError as error:
+            raise StorageError(f"cannot use the data directory {path}: {error.strerror}") from error
+        self.catalog = SqliteCatalog(path / CATALOG_FILE, clock)
+        self.was_clean = (path / CLEAN_FILE).exists()
+        self._recovery_points = self._read_recovery_points()
+        (path / CLEAN_FILE).unlink(missing_ok=True)
+        self._write_meta(node_id)
+        self.flusher = Flusher(deliver)
+        self._background = ThreadPoolExecutor(1, "datadir")
+        for left in path.glob(f"*{DELETED_SUFFIX}"):
+            self._background.submit(shutil.rmtree, left, ignore_errors=True)
+
+    def _read_recovery_points(self) -> dict[tuple[str, int], int]:
+        try:
+            return read_offsets(self.path / RECOVERY_POINTS_FILE)
+        except StorageError as error:
+            logger.warning("%s; checking the logs from their beginning", error)
+            self.was_clean = False
+            return {}
+
+    def _write_meta(self, node_id: int) -> None:
+        path = self.path / META_FILE
+        if not path.exists():
+            directory_id = _encode_id(self._clock.random_bytes(16))
+            lines = (f"cluster.id={self.catalog.cluster_id()}", f"directory.id={directory_id}", f"node.id={node_id}")
+            replace_file(path, "\n".join([*lines, "version=1"]) + "\n")
+
+    def open_log(self, topic: str, partition: int, topic_id: bytes, settings: LogSettings) -> SegmentedLog:
+        """Open or make the log of a partition. Raises LogOffline when its files cannot be used."""
+        folder = self.path / f"{topic}-{partition}"
+        recovery_point = None if self.was_clean else self._recovery_points.get((topic, partition), 0)
+        try:
+            self._claim(folder, topic_id)
+            log = open_log(folder, settings, self._clock, self.flusher.request, recovery_point)
+        except (OSError, StorageError) as error:
+            logger.error("partition %s is offline until the next start: %s", folder.name, error)
+            raise LogOffline(f"{folder.name}: {error}") from error
+        self.logs[topic, partition] = log
+        return log
+
+    def _claim(self, folder: Path, topic_id: bytes) -> None:
+        """Make the folder the topic's own; one that belongs to another topic of that name is put aside."""
+        metadata = folder / PARTITION_FILE
+        wanted = f"version: 0\ntopic_id: {_encode_id(topic_id)}\n"
+        try:
+            found = metadata.read_text()
+        except FileNotFoundError:
+            found = ""
+        if found and found != wanted:
+            aside = folder.with_name(self._aside_name(folder.name, STRAY_SUFFIX))
+            logger.warning("%s belongs to another topic: moved to %s", folder, aside.name)
+            folder.rename(aside)
+            found = ""
+        if not found:
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_file(metadata, wanted, sync=False)
+
+    def _aside_name(self, name: str, suffix: str) -> str:
+        unique = self._clock.random_bytes(16).hex()
+        return f"{name[: _FOLDER_NAME_MAX - len(unique) - len(suffix) - 1]}.{unique}{suffix}"
+
+    def remove_log(self, topic: str, partition: int) -> None:
+        """Delete a partition's folder: out of sight at once, from the disk in the background."""
+        log = self.logs.pop((topic, partition), None)
+        if log is not None:
+            log.offline = f"{topic}-{partition}: the topic was deleted"
+        self._recovery_points.pop((topic, partition), None)
+        folder = self.path / f"{topic}-{partition}"
+        gone = folder.with_name(self._aside_name(folder.name, DELETED_SUFFIX))
+        try:
+            folder.rename(gone)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.error("cannot delete %s: %s", folder, error)
+            return
+        self._background.submit(_remove, log, gone)
+
+    def flush_due(self) -> None:
+        """Request a sync of every log whose ``flush.ms`` has passed."""
+        now = self._clock.monotonic()
+        for log in self.logs.values():
+            if not log.is_dirty:
+                self._flush_at.pop(log, None)
+            elif self._flush_at.setdefault(log, now + log.settings.flush_ms / 1000) <= now:
+                del self._flush_at[log]
+                self.flusher.request(log)
+
+    def checkpoint(self) -> None:
+        """Bring dirty logs to the disk, then note how far they are there; so that recovery has little to check.
+
+        Only requests it: the work happens in the flusher's thread.
+        """
+        for log in self.logs.values():
+            if log.is_dirty:
+                self.flusher.request(log)
+        self.flusher.request(self)
+
+    def sync_job(self) -> SyncJob:
+        """Write the recovery points (as a ``Syncable``, so that it follows the syncs requested before it)."""
+        logs = list(self.logs.items())
+
+        def work() -> None:
+            for _, log in logs:
+                if log.offline is None:
+                    log.checkpoint()
+            points = self._recovery_points | {key: log.recovery_point for key, log in logs}
+            write_offsets(self.path / RECOVERY_POINTS_FILE, points)
+            self.catalog.sync()
+            self.catalog.checkpoint()
+
+        def fail(error: OSError) -> StorageError:
+            logger.error("cannot write a checkpoint in %s: %s", self.path, error)
+            return StorageError(str(error))
+
+        return SyncJob(work, lambda: None, fail)
+
+    def close(self) -> None:
+        """Bring everything to the disk and leave the directory so that the next start has nothing to check."""
+        self.flusher.stop()
+        clean = True
+        for log in self.logs.values():
+            try:
+                if log.offline is None:
+                    job = log.sync_job()
+                    job.work()
+                    job.finish()
+                else:
+                    clean = False
+                log.close()
+            except OSError as error:
+                logger.error("cannot close %s cleanly: %s", log.directory, error)
+                clean = False
+        self._background.shutdown()
+        try:
+            points = self._recovery_points | {key: log.recovery_point for key, log in self.logs.items()}
+            write_offsets(self.path / RECOVERY_POINTS_FILE, points)
+            self.catalog.sync()
+            self.catalog.close()
+            if clean:
+                replace_file(self.path / CLEAN_FILE, '{"version":0,"brokerEpoch":-1}')
+        except (OSError, CatalogError) as error:
+            logger.error("cannot close %s cleanly: %s", self.path, error)
+        finally:
+            os.close(self._lock)
+
+
+def folders(path: Path) -> Iterator[tuple[str, int, Path]]:
+    """Yield topic, partition and folder of every partition in a data directory."""
+    for folder in sorted(path.iterdir()):
+        topic, _, number = folder.name.rpartition("-")
+        if folder.is_dir() and topic and number.isdigit():
+            yield topic, int(number), folder
+
+
+def lock(path: Path) -> int:
+    """Lock the file as Kafka does (a POSIX record lock), so that the two exclude each other; return its descriptor.
+
+    Raises DataDirLocked, OSError.
+    """
+    held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(held, 20, 0).decode(errors="replace").strip()
+        os.close(held)
+        raise DataDirLocked(
+            f"the data directory {path.parent} is in use by another process{f' ({holder})' if holder else ''}"
+        ) from None
+    os.ftruncate(held, 0)
+    os.pwrite(held, f"pid {os.getpid()}".encode(), 0)
+    return held
+
+
+def _remove(log: SegmentedLog | None, folder: Path) -> None:
+    if log is not None:
+        log.let_go()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _encode_id(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

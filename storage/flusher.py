@@ -1,0 +1,91 @@
+"""Group commit: one thread brings logs and the catalog to the disk; who asks meanwhile shares its next turn."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+logger = logging.getLogger(__name__)
+
+Done = Callable[[Exception | None], None]
+
+
+class SyncJob(NamedTuple):
+    """``work`` blocks until the disk has it; then ``finish``, or ``fail`` with the error, is delivered."""
+
+    work: Callable[[], None]
+    finish: Callable[[], None]
+    fail: Callable[[OSError], Exception]
+
+
+class Syncable(Protocol):
+    """What a flusher can bring to the disk."""
+
+    def sync_job(self) -> SyncJob: ...
+
+
+class Flusher:
+    """The thread that waits for the disk so that nobody else has to.
+
+    ``deliver`` runs a function in the thread that owns the state (``loop.call_soon_threadsafe``).
+    """
+
+    def __init__(self, deliver: Callable[[Callable[[], None]], object]) -> None:
+        self._deliver = deliver
+        self._condition = threading.Condition()
+        self._wanted: dict[Syncable, list[Done]] = {}
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def request(self, target: Syncable, done: Done | None = None) -> None:
+        """Have ``target`` brought to the disk as it is now; ``done`` is called with None, or with what went wrong."""
+        with self._condition:
+            waiting = self._wanted.setdefault(target, [])
+            if done is not None:
+                waiting.append(done)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def stop(self) -> None:
+        """Finish what was requested and end the thread; blocks. What is requested afterwards is not done."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._wanted:
+                    if self._stopping:
+                        return
+                    self._condition.wait()
+                wanted, self._wanted = self._wanted, {}
+            for target, waiting in wanted.items():
+                self._sync(target, waiting)
+
+    def _sync(self, target: Syncable, waiting: list[Done]) -> None:
+        job = target.sync_job()
+        failure: OSError | None = None
+        try:
+            job.work()
+        except OSError as error:
+            failure = error
+
+        def deliver() -> None:
+            outcome: Exception | None = None
+            if failure is None:
+                job.finish()
+            else:
+                outcome = job.fail(failure)
+            for done in waiting:
+                done(outcome)
+
+        try:
+            self._deliver(deliver)
+        except RuntimeError:
+            # The loop is gone: the broker was stopped at once, and whoever waited with it.
+            logger.debug("a sync finished after the event loop")

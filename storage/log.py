@@ -1,0 +1,82 @@
+"""The log of one partition: what every engine offers, and what goes in and comes out."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from ..protocol.records import BatchHeader
+from .checkpoints import LeaderEpochs
+from .producers import ProducerStates
+
+
+class LogSettings(Protocol):
+    """The topic settings that shape a log, under Kafka's names; sizes in bytes, times in ms."""
+
+    @property
+    def segment_bytes(self) -> int: ...
+    @property
+    def segment_ms(self) -> int: ...
+    @property
+    def segment_jitter_ms(self) -> int: ...
+    @property
+    def segment_index_bytes(self) -> int: ...
+    @property
+    def index_interval_bytes(self) -> int: ...
+    @property
+    def flush_messages(self) -> int: ...
+    @property
+    def flush_ms(self) -> int: ...
+
+
+class Appended(NamedTuple):
+    """Where a batch lies. ``append_time_ms``: -1, unless the batch was there already: then its timestamp."""
+
+    base_offset: int
+    append_time_ms: int
+
+
+class Slice(NamedTuple):
+    """A run of whole batches, not copied. ``warm``: reads it from the disk, blocking; None when it is in memory."""
+
+    batches: memoryview
+    warm: Callable[[], None] | None
+
+
+class PartitionLog(Protocol):
+    """An append-only sequence of record batches with consecutive offsets.
+
+    ``log_end_offset`` is the offset of the next record; ``recovery_point`` is where what is not yet on disk begins.
+    Every method raises LogOffline once the log's files cannot be used.
+    """
+
+    log_start_offset: int
+    log_end_offset: int
+    recovery_point: int
+    producers: ProducerStates
+    epochs: LeaderEpochs
+
+    def append(self, batch: memoryview, header: BatchHeader, leader_epoch: int) -> Appended:
+        """Append one verified batch; its base offset and leader epoch are overwritten in place.
+
+        Raises ProducerEpochStale, SequenceOutOfOrder, BatchTooLarge, LogOffline.
+        """
+        ...
+
+    def read(self, offset: int, max_bytes: int, at_least_one: bool) -> Slice:
+        """Return batches from the one that holds ``offset`` on, as many as fit; they may end at a segment's end.
+
+        ``at_least_one``: return the first batch though it is larger. Raises OffsetNotInLog, LogOffline.
+        """
+        ...
+
+    def batch_at_or_after(self, timestamp_ms: int) -> memoryview | None:
+        """Return the first batch that holds a record of ``timestamp_ms`` or later, None when there is none."""
+        ...
+
+    def batch_of_max_timestamp(self) -> memoryview | None:
+        """Return the first batch that holds the log's largest timestamp, None when there is none."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the bytes of all batches."""
+        ...

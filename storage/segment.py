@@ -1,0 +1,286 @@
+"""One segment of a partition's log: a file of record batches as they came from the wire, and its indexes.
+
+The file is written with ``pwrite`` and read through a map. The map is made as large as the segment may become and
+the file is as large as it is: nothing is ever stored through the map, so a full disk is an error and not a signal.
+"""
+
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..protocol.records import BatchCorrupt, BatchHeader, read_header
+from .errors import LogCorrupt
+from .index import IndexCorrupt, OffsetIndex, TimeIndex
+
+LOG_SUFFIX = ".log"
+INDEX_SUFFIX = ".index"
+TIME_INDEX_SUFFIX = ".timeindex"
+SNAPSHOT_SUFFIX = ".snapshot"
+
+# base offset, length, last offset delta: what it takes to step from batch to batch
+STEP = struct.Struct(">qi11xi")
+BATCH_BYTES_MIN = 61
+LOG_OVERHEAD = 12
+# Kafka's index.interval.bytes default, for indexes that are rebuilt.
+INDEX_INTERVAL_BYTES = 4096
+NO_TIMESTAMP = -1
+
+
+def file_name(base_offset: int, suffix: str) -> str:
+    """Return Kafka's name of a file that belongs to the segment at ``base_offset``."""
+    return f"{base_offset:020d}{suffix}"
+
+
+class Segment:
+    """A segment. ``size``: bytes of whole batches; ``max_timestamp`` in ms, -1 when there is none.
+
+    The file is opened, and the indexes are read, when they are first needed. ``capacity``: how large it may still
+    become (0: not at all), which is what gets mapped, so that a growing segment is mapped once.
+    """
+
+    __slots__ = (
+        "_bytes_since_index",
+        "_fd",
+        "_map",
+        "_map_bytes",
+        "base_offset",
+        "capacity",
+        "created_ms",
+        "directory",
+        "first_timestamp",
+        "index",
+        "is_indexed",
+        "max_timestamp",
+        "max_timestamp_offset",
+        "size",
+        "time_index",
+    )
+
+    def __init__(self, directory: Path, base_offset: int, created_ms: int) -> None:
+        """Take a file that exists. Raises OSError."""
+        self.directory = directory
+        self.base_offset = base_offset
+        self.created_ms = created_ms
+        self._fd = -1
+        self.size = os.stat(self.path(LOG_SUFFIX)).st_size
+        self._map: mmap.mmap | None = None
+        self._map_bytes = 0
+        self.capacity = 0
+        self.index = OffsetIndex()
+        self.time_index = TimeIndex()
+        self.is_indexed = False
+        self._bytes_since_index = 0
+        self.first_timestamp = NO_TIMESTAMP
+        self.max_timestamp = NO_TIMESTAMP
+        self.max_timestamp_offset = base_offset
+
+    @classmethod
+    def create(cls, directory: Path, base_offset: int, created_ms: int) -> "Segment":
+        """Make an empty segment. Raises OSError, FileExistsError among them."""
+        os.close(
+            os.open(directory / file_name(base_offset, LOG_SUFFIX), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        )
+        segment = cls(directory, base_offset, created_ms)
+        segment.is_indexed = True
+        return segment
+
+    @property
+    def fd(self) -> int:
+        if self._fd < 0:
+            self._fd = os.open(self.path(LOG_SUFFIX), os.O_RDWR | os.O_CLOEXEC)
+        return self._fd
+
+    def path(self, suffix: str) -> Path:
+        return self.directory / file_name(self.base_offset, suffix)
+
+    def append(self, batch: memoryview, last_offset: int, max_timestamp: int, index_interval_bytes: int) -> None:
+        """Write a batch behind the others; all of it or, with OSError, none."""
+        position = self.size
+        written = os.pwrite(self.fd, batch, position)
+        size = len(batch)
+        if written != size:
+            self._write_rest(batch, position, written)
+        self.size = position + size
+        self.note(position, size, last_offset, max_timestamp, index_interval_bytes)
+
+    def _write_rest(self, batch: memoryview, position: int, written: int) -> None:
+        try:
+            while written < len(batch):
+                written += os.pwrite(self.fd, batch[written:], position + written)
+        except OSError:
+            os.ftruncate(self.fd, position)
+            raise
+
+    def note(self, position: int, size: int, last_offset: int, max_timestamp: int, index_interval_bytes: int) -> None:
+        """Take a batch at ``position`` into the timestamps and, when it is time for it, into the indexes."""
+        if not position:
+            self.first_timestamp = max_timestamp
+        if max_timestamp > self.max_timestamp:
+            self.max_timestamp = max_timestamp
+            self.max_timestamp_offset = last_offset
+        if self._bytes_since_index > index_interval_bytes:
+            self.index.append(last_offset - self.base_offset, position)
+            self.time_index.append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
+            self._bytes_since_index = 0
+        self._bytes_since_index += size
+
+    def view(self, start: int, end: int) -> memoryview:
+        """Return the bytes from ``start`` to ``end``, not copied. Raises OSError."""
+        if self._map is None or end > self._map_bytes:
+            if not end:
+                return memoryview(b"")
+            self._remap(max(self.capacity, end))
+        assert self._map is not None
+        return memoryview(self._map)[start:end]
+
+    def _remap(self, capacity: int) -> None:
+        # mmap() itself does not mind a file that is shorter than the map, Python's wrapper does: so the file is made
+        # as long for a moment. It stays sparse, and recovery cuts the zeros off if the process dies in between.
+        size = os.fstat(self.fd).st_size
+        if size < capacity:
+            os.ftruncate(self.fd, capacity)
+        try:
+            self._map = mmap.mmap(self.fd, capacity, access=mmap.ACCESS_READ)
+            self._map_bytes = capacity
+        finally:
+            if size < capacity:
+                os.ftruncate(self.fd, size)
+
+    def is_resident(self, position: int) -> bool:
+        """Say whether the page at ``position`` is in memory, so that reading it does not wait for the disk."""
+        try:
+            os.preadv(self.fd, [bytearray(1)], position, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # the file system cannot say
+        return True
+
+    def warm(self, start: int, end: int) -> None:
+        """Read a range from the disk into memory; may block, may be called from any thread. Raises OSError."""
+        scratch = bytearray(min(end - start, 2**20))
+        for position in range(start, end, len(scratch)):
+            os.preadv(self.fd, [memoryview(scratch)[: end - position]], position)
+
+    def truncate(self, size: int) -> None:
+        """Drop what lies at ``size`` and beyond, in the file and in the offset index. Raises OSError."""
+        os.ftruncate(self.fd, size)
+        self.size = size
+        self.index.truncate(size)
+        self._map = None
+
+    def sync(self) -> None:
+        """Block until the batches are on disk; may be called from any thread. Raises OSError."""
+        os.fdatasync(self.fd)
+
+    def seal(self) -> None:
+        """Add the last time index entry, as Kafka does when a segment is rolled or closed."""
+        if self.max_timestamp != NO_TIMESTAMP:
+            self.time_index.append(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
+
+    def write_indexes(self) -> None:
+        """Write both index files. Raises OSError."""
+        for suffix, content in ((INDEX_SUFFIX, self.index.encode()), (TIME_INDEX_SUFFIX, self.time_index.encode())):
+            path = self.path(suffix)
+            temporary = path.with_name(path.name + ".tmp")
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+
+    def ensure_indexes(self) -> None:
+        """Have the indexes in memory: from their files, or where those are missing or wrong from the batches.
+
+        Raises OSError.
+        """
+        if self.is_indexed:
+            return
+        try:
+            self._load_indexes()
+        except (IndexCorrupt, FileNotFoundError):
+            self.use_indexes(OffsetIndex(), TimeIndex())
+        start = self.index.positions[-1] if self.index.positions else -1
+        for position, header in self.headers(max(start, 0)):
+            if position == start:
+                self._bytes_since_index = header.size_bytes
+            else:
+                self.note(position, header.size_bytes, header.last_offset, header.max_timestamp, INDEX_INTERVAL_BYTES)
+
+    def _load_indexes(self) -> None:
+        index = OffsetIndex.load(self.path(INDEX_SUFFIX), self.size)
+        times = TimeIndex.load(self.path(TIME_INDEX_SUFFIX))
+        if index.positions:
+            base_offset, _, delta = STEP.unpack_from(self.view(0, self.size), index.positions[-1])
+            if base_offset + delta - self.base_offset != index.offsets[-1]:
+                raise IndexCorrupt(f"{self.path(INDEX_SUFFIX)} does not fit its segment")
+        self.use_indexes(index, times)
+
+    def use_indexes(self, index: OffsetIndex, times: TimeIndex) -> None:
+        """Take indexes that cover the segment, or the part of it up to their last entry."""
+        self.index, self.time_index, self.is_indexed = index, times, True
+        self._bytes_since_index = 0
+        self.max_timestamp, self.max_timestamp_offset = NO_TIMESTAMP, self.base_offset
+        if last := times.last():
+            self.max_timestamp = last.timestamp
+            self.max_timestamp_offset = self.base_offset + last.relative_offset
+        for _, header in self.headers(0):
+            self.first_timestamp = header.max_timestamp
+            break
+
+    def headers(self, position: int) -> Iterator[tuple[int, BatchHeader]]:
+        """Walk the batch headers from ``position`` on; stop without a word where there is no whole batch."""
+        view = self.view(0, self.size)
+        while position + BATCH_BYTES_MIN <= self.size:
+            try:
+                header = read_header(view, position)
+            except BatchCorrupt:
+                return
+            if position + header.size_bytes > self.size:
+                return
+            yield position, header
+            position += header.size_bytes
+
+    def find(self, offset: int) -> tuple[int, int] | None:
+        """Return position and size of the first batch that reaches to ``offset`` or beyond; None if none does.
+
+        Raises LogCorrupt, OSError.
+        """
+        position = self.index.position_before(offset - self.base_offset)
+        view = self.view(0, self.size)
+        while position < self.size:
+            base_offset, size, delta = self._step(view, position)
+            if base_offset + delta >= offset:
+                return position, size
+            position += size
+        return None
+
+    def whole_batches(self, start: int, end: int) -> int:
+        """Return where the last batch ends that lies wholly before ``end``; ``start`` is where one begins.
+
+        Raises LogCorrupt, OSError.
+        """
+        if end >= self.size:
+            return self.size
+        position = max(start, self.index.batch_before(end))
+        view = self.view(0, self.size)
+        while True:
+            _, size, _ = self._step(view, position)
+            if position + size > end:
+                return position
+            position += size
+
+    def _step(self, view: memoryview, position: int) -> tuple[int, int, int]:
+        try:
+            base_offset, length, delta = STEP.unpack_from(view, position)
+        except struct.error:
+            length = -1
+        if length < BATCH_BYTES_MIN - LOG_OVERHEAD or position + LOG_OVERHEAD + length > self.size:
+            raise LogCorrupt(f"{self.path(LOG_SUFFIX)}: no batch at position {position}")
+        return base_offset, length + LOG_OVERHEAD, delta
+
+    def close(self) -> None:
+        """Let go of the file; views that are still being sent keep their map."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            self._map = None

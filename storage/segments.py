@@ -1,0 +1,231 @@
+"""The log of one partition as a row of segment files (Kafka's UnifiedLog and LocalLog)."""
+
+import errno
+import logging
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ..protocol.records import BatchHeader, assign
+from .checkpoints import LeaderEpochs
+from .clock import Clock
+from .errors import BatchTooLarge, LogOffline, OffsetNotInLog
+from .flusher import SyncJob
+from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX
+from .log import Appended, LogSettings, Slice
+from .producers import ProducerStates
+from .segment import NO_TIMESTAMP, SNAPSHOT_SUFFIX, Segment, file_name
+
+logger = logging.getLogger(__name__)
+
+# What was appended this recently is in memory; asking the kernel is only worth it for what lies further back.
+RECENT_BYTES = 8 * 2**20
+_NOTHING = Slice(memoryview(b""), None)
+
+
+class SegmentedLog:
+    """A ``PartitionLog`` in a folder of its own. ``recovery.open_log`` makes one.
+
+    ``on_roll`` is handed each segment that will not grow any more, to be synced and closed off in the background.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: LogSettings,
+        clock: Clock,
+        segments: list[Segment],
+        producers: ProducerStates,
+        epochs: LeaderEpochs,
+        log_end_offset: int,
+        on_roll: Callable[["SegmentedLog"], None],
+    ) -> None:
+        self.directory = directory
+        self.settings = settings
+        self.segments = segments
+        self.producers = producers
+        self.epochs = epochs
+        self.log_start_offset = segments[0].base_offset
+        self.log_end_offset = log_end_offset
+        self.recovery_point = log_end_offset
+        self.unsynced: list[Segment] = []
+        self.offline: str | None = None
+        self._clock = clock
+        self._on_roll = on_roll
+        self._active = segments[-1]
+        self._active.capacity = settings.segment_bytes
+        self._bases = [segment.base_offset for segment in segments]
+        self._jitter_ms = self._draw_jitter()
+
+    def append(self, batch: memoryview, header: BatchHeader, leader_epoch: int) -> Appended:
+        if self.offline is not None:
+            raise LogOffline(self.offline)
+        if header.producer_id >= 0:
+            repeated = self.producers.check(header)
+            if repeated is not None:
+                return Appended(repeated.first_offset, repeated.timestamp)
+        base_offset = self.log_end_offset
+        last_offset = base_offset + header.last_offset_delta
+        try:
+            segment = self._active
+            if self._must_roll(segment, len(batch), last_offset, header.max_timestamp):
+                segment = self.roll()
+            if leader_epoch != self.epochs.latest:
+                self.epochs.assign(leader_epoch, base_offset)
+            assign(batch, 0, base_offset, leader_epoch)
+            segment.append(batch, last_offset, header.max_timestamp, self.settings.index_interval_bytes)
+        except OSError as error:
+            raise self.failed(error) from error
+        self.log_end_offset = last_offset + 1
+        if header.producer_id >= 0:
+            self.producers.remember(header, base_offset)
+        return Appended(base_offset, -1)
+
+    def _must_roll(self, segment: Segment, batch_bytes: int, last_offset: int, max_timestamp: int) -> bool:
+        settings = self.settings
+        if segment.size + batch_bytes > settings.segment_bytes:
+            if batch_bytes > settings.segment_bytes:
+                raise BatchTooLarge(f"a batch of {batch_bytes} bytes, segment.bytes is {settings.segment_bytes}")
+            return True
+        if not segment.size:
+            return False
+        if segment.first_timestamp >= 0 and max_timestamp >= 0:
+            waited_ms = max_timestamp - segment.first_timestamp
+        else:
+            waited_ms = self._clock.now_ms() - segment.created_ms
+        return (
+            waited_ms > settings.segment_ms - self._jitter_ms
+            or len(segment.index.offsets) * OFFSET_ENTRY_BYTES >= settings.segment_index_bytes
+            or last_offset - segment.base_offset > RELATIVE_OFFSET_MAX
+        )
+
+    def roll(self) -> Segment:
+        """Begin a new segment at the log end offset and return it. Raises OSError."""
+        old = self._active
+        new = Segment.create(self.directory, self.log_end_offset, self._clock.now_ms())
+        old.seal()
+        self.producers.write_snapshot(self.directory / file_name(self.log_end_offset, SNAPSHOT_SUFFIX))
+        self.segments.append(new)
+        self._bases.append(new.base_offset)
+        self._active = new
+        new.capacity = self.settings.segment_bytes
+        self._jitter_ms = self._draw_jitter()
+        self.unsynced.append(old)
+        self._on_roll(self)
+        return new
+
+    def _draw_jitter(self) -> int:
+        return int(self._clock.random() * min(self.settings.segment_jitter_ms, self.settings.segment_ms))
+
+    def failed(self, error: OSError) -> LogOffline:
+        """Take note that the files cannot be written, say so once, and return what to raise.
+
+        Only a full disk may pass by itself; after any other error the partition stays offline until the restart.
+        """
+        reason = f"{self.directory.name}: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
+            logger.error("cannot append to %s: %s", self.directory, error)
+        elif self.offline is None:
+            self.offline = reason
+            logger.error("partition %s is offline until the next start: %s", self.directory, error)
+        return LogOffline(reason)
+
+    def read(self, offset: int, max_bytes: int, at_least_one: bool) -> Slice:
+        if self.offline is not None:
+            raise LogOffline(self.offline)
+        if offset == self.log_end_offset:
+            return _NOTHING
+        if not self.log_start_offset <= offset < self.log_end_offset:
+            raise OffsetNotInLog(
+                f"{self.directory.name}: offset {offset} is not in {self.log_start_offset} to {self.log_end_offset}"
+            )
+        at = len(self.segments) - 1
+        if offset < self._active.base_offset:
+            at = bisect_right(self._bases, offset) - 1
+        try:
+            for segment in self.segments[at:]:
+                segment.ensure_indexes()
+                found = segment.find(offset)
+                if found is not None:
+                    return self._slice(segment, *found, max_bytes, at_least_one)
+        except OSError as error:
+            raise self.failed(error) from error
+        return _NOTHING
+
+    def _slice(self, segment: Segment, position: int, batch_bytes: int, max_bytes: int, at_least_one: bool) -> Slice:
+        if batch_bytes >= max_bytes:
+            if batch_bytes > max_bytes and not at_least_one:
+                return _NOTHING
+            end = position + batch_bytes
+        else:
+            end = segment.whole_batches(position, position + max_bytes)
+        batches = segment.view(position, end)
+        if segment is self._active and position >= segment.size - RECENT_BYTES:
+            return Slice(batches, None)
+        probes = (position, (position + end) // 2, end - 1)
+        if all(segment.is_resident(probe) for probe in probes):
+            return Slice(batches, None)
+        return Slice(batches, partial(segment.warm, position, end))
+
+    def batch_at_or_after(self, timestamp_ms: int) -> memoryview | None:
+        for segment in self.segments:
+            segment.ensure_indexes()
+            if segment.max_timestamp < timestamp_ms or segment.max_timestamp == NO_TIMESTAMP:
+                continue
+            relative_offset = segment.time_index.offset_before(timestamp_ms)
+            for position, header in segment.headers(segment.index.position_before(relative_offset)):
+                if header.max_timestamp >= timestamp_ms and header.last_offset >= self.log_start_offset:
+                    return segment.view(position, position + header.size_bytes)
+        return None
+
+    def batch_of_max_timestamp(self) -> memoryview | None:
+        for segment in self.segments:
+            segment.ensure_indexes()
+        newest = max(segment.max_timestamp for segment in self.segments)
+        return None if newest == NO_TIMESTAMP else self.batch_at_or_after(newest)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size for segment in self.segments)
+
+    @property
+    def is_dirty(self) -> bool:
+        """True when there is something that may not be on disk yet."""
+        return bool(self.unsynced) or self.recovery_point < self.log_end_offset
+
+    def sync_job(self) -> SyncJob:
+        """Return how to bring the log to the disk; may be called from any thread."""
+        offset, active = self.log_end_offset, self._active  # in this order: a roll in between does no harm then
+        rolled = list(self.unsynced)
+
+        def work() -> None:
+            for segment in rolled:
+                segment.sync()
+                segment.write_indexes()
+            active.sync()
+
+        def finish() -> None:
+            self.unsynced = [segment for segment in self.unsynced if segment not in rolled]
+            self.recovery_point = max(self.recovery_point, offset)
+
+        return SyncJob(work, finish, self.failed)
+
+    def checkpoint(self) -> None:
+        """Write the indexes of the growing segment, so that a recovery can begin near its end. Raises OSError."""
+        if self._active.is_indexed:
+            self._active.write_indexes()
+
+    def close(self) -> None:
+        """Leave the folder such that it opens without a scan: indexes, producer snapshot. Raises OSError."""
+        if self.offline is None:
+            self._active.ensure_indexes()
+            self._active.seal()
+            self._active.write_indexes()
+            self.producers.write_snapshot(self.directory / file_name(self.log_end_offset, SNAPSHOT_SUFFIX))
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the files, whatever state they are in."""
+        for segment in self.segments:
+            segment.close()

@@ -1,0 +1,169 @@
+"""The arguments of the barnabas command."""
+
+import subprocess
+import sys
+
+import pytest
+from barnabas import __version__
+from barnabas.broker.config import ConfigError, Given
+from barnabas.broker.config.command_line import HELP, _parser, parse
+
+
+def test_without_arguments_a_broker_runs_on_the_default_directory():
+    options = parse([], {})
+    assert (options.command, options.data_dir, options.log_level, options.warnings) == (
+        "run",
+        "./barnabas-data",
+        "info",
+        (),
+    )
+    assert options.config.listeners[0].port == 9092
+
+
+def test_the_options_set_settings():
+    options = parse(
+        [
+            "--data-dir=/data",
+            "--listeners",
+            "PLAINTEXT://:1",
+            "--advertised-listeners",
+            "PLAINTEXT://h:2",
+            "-c",
+            "num.partitions=3",
+            "-cbroker.rack=a=b",
+            "--log-level",
+            "DEBUG",
+        ],
+        {},
+    )
+    assert (options.data_dir, options.log_level) == ("/data", "debug")
+    assert (options.config.listeners[0].port, options.config.advertised_listeners[0].port) == (1, 2)
+    assert options.config.int("num.partitions") == 3
+    assert options.config.string("broker.rack") == "a=b"
+
+
+def test_the_last_option_for_a_setting_wins():
+    assert parse(["--data-dir", "/a", "-c", "log.dirs=/b"], {}).data_dir == "/b"
+    assert parse(["-c", "log.dirs=/b", "--data-dir", "/a"], {}).data_dir == "/a"
+
+
+@pytest.mark.parametrize("variable", ["KAFKA_LOG_DIRS", "KAFKA_LOG_DIR", "KAFKA_CFG_LOG_DIRS", "BARNABAS_DATA_DIR"])
+def test_the_environment_may_name_the_data_directory(variable):
+    assert parse([], {variable: "/data"}).data_dir == "/data"
+    assert parse(["--data-dir", "/mine"], {variable: "/data"}).data_dir == "/mine"
+
+
+def test_the_file_may_name_the_data_directory(tmp_path):
+    path = tmp_path / "server.properties"
+    path.write_text("log.dirs=/from/file\nold.name=1\n")
+    options = parse(["--config", str(path)], {})
+    assert options.data_dir == "/from/file"
+    assert options.warnings == (f"{path} line 2 is ignored: old.name is not a known setting",)
+    assert parse([], {"BARNABAS_CONFIG": str(path)}).data_dir == "/from/file"
+    assert parse(["--config", str(path)], {"KAFKA_LOG_DIRS": "/env"}).data_dir == "/env"
+
+
+def test_several_data_directories_are_refused():
+    with pytest.raises(ConfigError) as caught:
+        parse([], {"KAFKA_LOG_DIRS": "/a,/b"})
+    assert str(caught.value) == (
+        "log.dirs=/a,/b (from KAFKA_LOG_DIRS) must be one directory: Barnabas keeps everything in one"
+    )
+
+
+def test_a_typo_after_c_is_refused_but_in_the_environment_only_mentioned():
+    with pytest.raises(ConfigError) as caught:
+        parse(["-c", "num.partition=3"], {})
+    assert str(caught.value) == "num.partition=3 (from -c) is not a known setting; did you mean num.partitions?"
+    assert len(parse([], {"KAFKA_NUM_PARTITION": "3"}).warnings) == 1
+
+
+def test_the_log_level_comes_from_the_environment_unless_it_is_an_option():
+    assert parse([], {"BARNABAS_LOG_LEVEL": "warning"}).log_level == "warning"
+    assert parse(["--log-level", "error"], {"BARNABAS_LOG_LEVEL": "warning"}).log_level == "error"
+    assert parse([], {"BARNABAS_LOG_LEVEL": ""}).log_level == "info"
+
+
+def test_check_takes_a_directory_and_no_settings():
+    options = parse(["check", "/data"], {"KAFKA_NUM_PARTITIONS": "wrong"})
+    assert (options.command, options.data_dir, options.warnings) == ("check", "/data", ())
+    assert parse(["--log-level", "debug", "check", "/data"], {}).log_level == "debug"
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "message"),
+    [
+        (["--nonsense"], {}, "unrecognized arguments: --nonsense"),
+        (["--data"], {}, "unrecognized arguments: --data"),
+        (["--listeners"], {}, "argument --listeners: expected one argument"),
+        (["-c", "num.partitions"], {}, "argument -c: 'num.partitions' is not of the form NAME=VALUE"),
+        (["-c", "=3"], {}, "argument -c: '=3' is not of the form NAME=VALUE"),
+        (["check"], {}, "the following arguments are required: DATA_DIR"),
+        (
+            ["--log-level", "loud"],
+            {},
+            "argument --log-level: 'loud' is not one of debug, info, warning, error",
+        ),
+        (
+            [],
+            {"BARNABAS_LOG_LEVEL": "loud"},
+            "BARNABAS_LOG_LEVEL: 'loud' is not one of debug, info, warning, error",
+        ),
+    ],
+)
+def test_arguments_that_make_no_sense_end_with_code_2_and_one_line(argv, environ, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(argv, environ)
+    assert caught.value.code == 2
+    assert capsys.readouterr() == ("", f"barnabas: {message} (see barnabas --help)\n")
+
+
+def test_a_command_nobody_knows_ends_with_code_2_and_one_line(capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(["server.properties"], {})
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["check", "--help"]])
+def test_help_is_one_text(argv, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(argv, {})
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == HELP
+
+
+def test_help_fits_a_screen_of_24_lines_of_80():
+    lines = HELP.splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+
+
+def test_help_names_every_option_and_the_precedence():
+    for action in _parser()._actions:
+        for option in action.option_strings:
+            assert f"{option} " in HELP or f"{option}, " in HELP
+    for words in ("barnabas check DATA_DIR", "BARNABAS_", "KAFKA_"):
+        assert words in HELP
+
+
+def test_version_is_told(capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(["--version"], {})
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"barnabas {__version__}\n"
+
+
+def test_where_a_flag_stood_is_remembered():
+    flags = _parser().parse_args(["--data-dir", "/a", "-c", "x=y"]).flags
+    assert flags == [("log.dirs", Given("/a", "--data-dir")), ("x", Given("y", "-c"))]
+
+
+def test_importing_the_settings_brings_in_nothing_heavy():
+    heavy = ("argparse", "asyncio", "dataclasses", "difflib", "inspect")
+    script = (
+        "import sys; before = set(sys.modules); import barnabas.broker.config; "
+        f"print([name for name in {heavy} if name in set(sys.modules) - before])"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

@@ -1,0 +1,175 @@
+"""What a topic runs with: its overrides, then the broker's settings, then the defaults."""
+
+import pytest
+from barnabas.broker.config import (
+    BrokerConfig,
+    ConfigEntry,
+    ConfigError,
+    ConfigSource,
+    TopicConfig,
+    validate_topic_overrides,
+)
+from barnabas.broker.config.table import TOPIC_SETTINGS
+
+BROKER = BrokerConfig()
+
+
+def entry(config: TopicConfig, name: str) -> ConfigEntry:
+    return next(entry for entry in config.entries() if entry.name == name)
+
+
+def refusal(overrides: dict[str, str | None], broker: BrokerConfig | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        validate_topic_overrides(overrides, broker)
+    return str(caught.value)
+
+
+def test_an_override_beats_the_broker_beats_the_default():
+    broker = BrokerConfig.of({"message.max.bytes": "2000"})
+    assert TopicConfig({}, BROKER).int("max.message.bytes") == 1048588
+    assert TopicConfig({}, broker).int("max.message.bytes") == 2000
+    assert TopicConfig({"max.message.bytes": "30"}, broker).int("max.message.bytes") == 30
+
+
+def test_what_the_hot_path_reads_stands_as_attributes():
+    config = TopicConfig({}, BROKER)
+    assert {name: getattr(config, name) for name in config.__slots__ if not name.startswith("_")} == {
+        "flush_messages": 9223372036854775807,
+        "flush_ms": 9223372036854775807,
+        "index_interval_bytes": 4096,
+        "is_compacted": False,
+        "max_message_bytes": 1048588,
+        "message_timestamp_after_max_ms": 3600000,
+        "message_timestamp_before_max_ms": 9223372036854775807,
+        "message_timestamp_type": "CreateTime",
+        "retention_bytes": -1,
+        "retention_ms": 604800000,
+        "segment_bytes": 1073741824,
+        "segment_index_bytes": 10485760,
+        "segment_jitter_ms": 0,
+        "segment_ms": 604800000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attribute", "expected"),
+    [
+        ("max.message.bytes", "5", "max_message_bytes", 5),
+        ("segment.bytes", "1048576", "segment_bytes", 1048576),
+        ("segment.ms", "5", "segment_ms", 5),
+        ("segment.jitter.ms", "5", "segment_jitter_ms", 5),
+        ("index.interval.bytes", "5", "index_interval_bytes", 5),
+        ("segment.index.bytes", "5", "segment_index_bytes", 5),
+        ("flush.messages", "5", "flush_messages", 5),
+        ("flush.ms", "5", "flush_ms", 5),
+        ("cleanup.policy", "compact", "is_compacted", True),
+        ("cleanup.policy", "compact,delete", "is_compacted", True),
+        ("cleanup.policy", "", "is_compacted", False),
+        ("message.timestamp.type", "LogAppendTime", "message_timestamp_type", "LogAppendTime"),
+        ("message.timestamp.before.max.ms", "5", "message_timestamp_before_max_ms", 5),
+        ("message.timestamp.after.max.ms", "5", "message_timestamp_after_max_ms", 5),
+        ("retention.ms", "-1", "retention_ms", -1),
+        ("retention.bytes", "5", "retention_bytes", 5),
+    ],
+)
+def test_an_override_reaches_the_attribute(name, value, attribute, expected):
+    assert getattr(TopicConfig({name: value}, BROKER), attribute) == expected
+
+
+@pytest.mark.parametrize(
+    ("broker_setting", "value", "topic_setting", "expected"),
+    [
+        ("log.roll.hours", "1", "segment.ms", 3_600_000),
+        ("log.roll.ms", "5", "segment.ms", 5),
+        ("log.roll.jitter.hours", "1", "segment.jitter.ms", 3_600_000),
+        ("log.retention.minutes", "1", "retention.ms", 60_000),
+        ("log.flush.interval.ms", "5", "flush.ms", 5),
+        ("log.flush.scheduler.interval.ms", "5", "flush.ms", 5),
+    ],
+)
+def test_a_broker_setting_in_another_unit_is_converted(broker_setting, value, topic_setting, expected):
+    assert TopicConfig({}, BrokerConfig.of({broker_setting: value})).int(topic_setting) == expected
+
+
+def test_an_unknown_name_is_a_key_error():
+    with pytest.raises(KeyError):
+        TopicConfig({}, BROKER).int("num.partitions")
+
+
+def test_an_override_that_is_wrong_is_refused_when_the_config_is_made():
+    with pytest.raises(ConfigError, match=r"^segment\.bytes=1 must be"):
+        TopicConfig({"segment.bytes": "1"}, BROKER)
+
+
+def test_every_topic_setting_has_one_entry_that_can_be_written():
+    entries = list(TopicConfig({}, BROKER).entries())
+    assert [entry.name for entry in entries] == sorted(TOPIC_SETTINGS)
+    assert not any(entry.is_read_only or entry.is_sensitive for entry in entries)
+    assert {entry.source for entry in entries} == {ConfigSource.DEFAULT}
+    assert all(entry.documentation for entry in entries)
+
+
+def test_synonyms_are_topic_then_static_then_default():
+    broker = BrokerConfig.of({"message.max.bytes": "2000"})
+    described = entry(TopicConfig({"max.message.bytes": "30"}, broker), "max.message.bytes")
+    assert (described.value, described.source) == ("30", ConfigSource.TOPIC)
+    assert described.synonyms == (
+        ("max.message.bytes", "30", 1),
+        ("message.max.bytes", "2000", 4),
+        ("message.max.bytes", "1048588", 5),
+    )
+
+
+def test_a_value_from_the_broker_is_static_and_bears_the_topics_unit():
+    described = entry(TopicConfig({}, BrokerConfig.of({"log.retention.hours": "1"})), "retention.ms")
+    assert (described.value, described.source) == ("3600000", ConfigSource.STATIC_BROKER)
+    assert described.synonyms == (("log.retention.hours", "1", 4), ("log.retention.hours", "168", 5))
+
+
+def test_a_setting_no_broker_setting_stands_behind_has_no_synonyms_until_it_is_set():
+    name = "remote.log.copy.disable"
+    assert entry(TopicConfig({}, BROKER), name).synonyms == ()
+    assert entry(TopicConfig({name: "true"}, BROKER), name).synonyms == ((name, "true", ConfigSource.TOPIC),)
+
+
+def test_good_overrides_pass():
+    validate_topic_overrides({"cleanup.policy": "compact", "retention.ms": "-1", "segment.bytes": "1048576"})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"segment.bytes": "1"}, "segment.bytes=1 must be a 32-bit whole number, at least 1048576"),
+        ({"retention.ms": None}, "retention.ms=null must be a 64-bit whole number, at least -1"),
+        ({"retention.mss": "1"}, "retention.mss=1 is not a known setting; did you mean retention.ms?"),
+        ({"message.format.version": "3.0"}, "message.format.version=3.0 is not a known setting"),
+        (
+            {"cleanup.policy": "keep"},
+            "cleanup.policy=keep must be a comma-separated list of compact, delete, each at most once",
+        ),
+        (
+            {"min.compaction.lag.ms": "6", "max.compaction.lag.ms": "5"},
+            "min.compaction.lag.ms=6 must be at most max.compaction.lag.ms (5)",
+        ),
+        ({"remote.storage.enable": "true"}, "remote.storage.enable=true must be false: there is no tiered storage"),
+    ],
+)
+def test_a_wrong_override_is_refused_with_name_value_and_what_is_allowed(overrides, message):
+    assert refusal(overrides).startswith(message)
+
+
+def test_all_wrong_overrides_are_told_at_once():
+    assert [line.split("=")[0] for line in refusal({"segment.bytes": "1", "flush.ms": "x"}).splitlines()] == [
+        "flush.ms",
+        "segment.bytes",
+    ]
+
+
+def test_an_override_is_judged_together_with_what_the_broker_has():
+    broker = BrokerConfig.of({"log.cleaner.max.compaction.lag.ms": "5"})
+    validate_topic_overrides({"min.compaction.lag.ms": "6"})
+    message = refusal({"min.compaction.lag.ms": "6"}, broker)
+    assert message == "min.compaction.lag.ms=6 must be at most max.compaction.lag.ms (5)"
+    broker = BrokerConfig.of({"log.cleaner.min.compaction.lag.ms": "6"})
+    message = refusal({"max.compaction.lag.ms": "5"}, broker)
+    assert message == "max.compaction.lag.ms=5 must be at least min.compaction.lag.ms (6)"
