@@ -398,6 +398,15 @@ class _Writer(_Source):
         self.depth -= 1
 
 
+def skip_tags(buffer: memoryview, position: int) -> int:
+    """Return the position behind a section of tagged fields of which none is known. Raises MalformedMessage."""
+    try:
+        count, position = read_uvarint(buffer, position)
+        return _skip_tags(buffer, position, len(buffer), count) if count else position
+    except IndexError:
+        raise MalformedMessage("the tagged fields end outside the message") from None
+
+
 def _skip_tags(buffer: memoryview, position: int, end: int, count: int) -> int:
     """Return the position behind ``count`` tagged fields that this version does not know (KIP-482)."""
     if count * 2 > end - position:

@@ -22,7 +22,7 @@ PRODUCE_KEY = 0
 
 _SIZE = struct.Struct(">i")
 _SIZE_AND_KEY = struct.Struct(">ih")
-_HEADER_BYTES_MIN = 8
+_HEADER_BYTES_MIN = 10
 
 
 class FrameTooLarge(MalformedMessage):
@@ -68,7 +68,18 @@ class FrameReader:
     A frame is a writable view, without its length, that is valid until the next call.
     """
 
-    __slots__ = ("_end", "_filled", "_large", "_large_size", "_limit", "_pool", "_position", "_region", "_scratch", "_stash")
+    __slots__ = (
+        "_end",
+        "_filled",
+        "_large",
+        "_large_size",
+        "_limit",
+        "_pool",
+        "_position",
+        "_region",
+        "_scratch",
+        "_stash",
+    )
 
     def __init__(self, scratch: memoryview, pool: BufferPool, frame_bytes_max: int) -> None:
         self._scratch = scratch

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from ..protocol.records import BatchHeader
 from .checkpoints import LeaderEpochs
+from .flusher import SyncJob
 from .producers import ProducerStates
 
 
@@ -79,4 +80,8 @@ class PartitionLog(Protocol):
     @property
     def size_bytes(self) -> int:
         """Return the bytes of all batches."""
+        ...
+
+    def sync_job(self) -> SyncJob:
+        """Return how to bring what has been appended so far to the disk."""
         ...

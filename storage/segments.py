@@ -166,7 +166,13 @@ class SegmentedLog:
         probes = (position, (position + end) // 2, end - 1)
         if all(segment.is_resident(probe) for probe in probes):
             return Slice(batches, None)
-        return Slice(batches, partial(segment.warm, position, end))
+        return Slice(batches, partial(self._warm, segment, position, end))
+
+    def _warm(self, segment: Segment, start: int, end: int) -> None:
+        try:
+            segment.warm(start, end)
+        except OSError as error:
+            raise self.failed(error) from error
 
     def batch_at_or_after(self, timestamp_ms: int) -> memoryview | None:
         for segment in self.segments:

@@ -1,0 +1,34 @@
+"""The barnabas command."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from .broker.config import ConfigError
+from .broker.config.command_line import parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; 2 for arguments and settings that make no sense."""
+    try:
+        options = parse(sys.argv[1:] if argv is None else argv, os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"barnabas: {problem}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logger = logging.getLogger("barnabas")
+    for warning in options.warnings:
+        logger.warning("%s", warning)
+    if options.command == "check":
+        from .broker.cli.check import run_check
+
+        return run_check(options.data_dir)
+    from .broker.cli.run import run
+
+    return run(options.config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

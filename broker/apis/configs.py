@@ -1,0 +1,86 @@
+"""DescribeConfigs: settings of topics and of this broker, with where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...protocol.errors import ErrorCode
+from ...protocol.messages.configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResourceResult,
+    DescribeConfigsResponse,
+    DescribeConfigsResult,
+    DescribeConfigsSynonym,
+)
+from ..config import ConfigEntry
+from ..context import Context
+from ..errors import ApiError, code_for, message_for
+from ..registry import handles
+
+TOPIC, BROKER = 2, 4
+
+
+def _refused(request: DescribeConfigsRequest, code: ErrorCode) -> DescribeConfigsResponse:
+    return DescribeConfigsResponse(
+        results=[
+            DescribeConfigsResult(
+                error_code=code, resource_type=resource.resource_type, resource_name=resource.resource_name
+            )
+            for resource in request.resources
+        ]
+    )
+
+
+@handles(DescribeConfigsRequest, refuse=_refused)
+def describe_configs(request: DescribeConfigsRequest, context: Context) -> DescribeConfigsResponse:
+    """Describe each resource for itself (ConfigHelper.describeConfigs)."""
+    return DescribeConfigsResponse(results=[_describe(resource, request, context) for resource in request.resources])
+
+
+def _describe(
+    resource: DescribeConfigsResource, request: DescribeConfigsRequest, context: Context
+) -> DescribeConfigsResult:
+    result = DescribeConfigsResult(resource_type=resource.resource_type, resource_name=resource.resource_name)
+    keys = resource.configuration_keys
+    try:
+        result.configs = [
+            _result(entry, request) for entry in _entries(resource, context) if not keys or entry.name in keys
+        ]
+    except Exception as error:
+        result.error_code = code_for(error)
+        result.error_message = message_for(error)
+    return result
+
+
+def _entries(resource: DescribeConfigsResource, context: Context) -> Iterable[ConfigEntry]:
+    broker, name = context.broker, resource.resource_name
+    if resource.resource_type == TOPIC:
+        broker.topics.check_name_form(name)
+        return broker.topics.find(name).config.entries()
+    if resource.resource_type == BROKER:
+        if not name:
+            return ()  # the dynamic defaults for all brokers, of which there are none
+        if name != str(broker.node_id):
+            raise ApiError(
+                ErrorCode.INVALID_REQUEST,
+                f"Unexpected broker id, expected {broker.node_id} or empty string, but received {name}",
+            )
+        return broker.config.entries()
+    raise ApiError(ErrorCode.INVALID_REQUEST, f"resource type {resource.resource_type} has no settings here")
+
+
+def _result(entry: ConfigEntry, request: DescribeConfigsRequest) -> DescribeConfigsResourceResult:
+    return DescribeConfigsResourceResult(
+        name=entry.name,
+        value=entry.value,
+        read_only=entry.is_read_only,
+        config_source=entry.source,
+        is_sensitive=entry.is_sensitive,
+        synonyms=[
+            DescribeConfigsSynonym(name=synonym.name, value=synonym.value, source=synonym.source)
+            for synonym in (entry.synonyms if request.include_synonyms else ())
+        ],
+        config_type=entry.type,
+        documentation=entry.documentation if request.include_documentation else None,
+    )

@@ -1,0 +1,173 @@
+"""Fetch: read record batches, waiting for them if need be. The hot path: batches go out as views of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ...protocol.errors import ErrorCode
+from ...protocol.messages.fetch import (
+    EpochEndOffset,
+    FetchableTopicResponse,
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
+from ...protocol.messages.leadership import LeaderIdAndEpoch
+from ..context import Context
+from ..errors import code_for
+from ..partitions.partition import Partition
+from ..registry import Answer, handles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+READ_COMMITTED = 1
+_EPOCH_ERRORS = (ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.UNKNOWN_LEADER_EPOCH)
+
+
+def _refused(request: FetchRequest, code: ErrorCode) -> FetchResponse:
+    return FetchResponse(
+        error_code=code,
+        responses=[
+            FetchableTopicResponse(
+                topic=topic.topic,
+                topic_id=topic.topic_id,
+                partitions=[_failed(partition.partition, code) for partition in topic.partitions],
+            )
+            for topic in request.topics
+        ],
+    )
+
+
+@handles(FetchRequest, refuse=_refused)
+def fetch(request: FetchRequest, context: Context) -> Answer:
+    """Read from every partition that is named, in that order (KafkaApis.handleFetchRequest, DelayedFetch).
+
+    The first batch found may exceed all limits, so that every consumer gets on. The answer waits until there are
+    ``min_bytes``, but not longer than ``max_wait_ms``, and not when a partition has an error. Sessions (KIP-227) are
+    answered with id 0: none.
+    """
+    if request.session_id and request.session_epoch > 0:
+        return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+    reading = _Reading(request, context)
+    reading.read()
+    wanted = min(request.min_bytes, reading.max_bytes)
+    if reading.found_bytes >= wanted or request.max_wait_ms <= 0 or reading.must_answer or not reading.watched:
+        return reading.response if not reading.cold else _warmed(reading)
+    return _wait(reading, wanted - reading.found_bytes)
+
+
+class _Reading:
+    """One pass over the partitions of a request, and what it found."""
+
+    def __init__(self, request: FetchRequest, context: Context) -> None:
+        self.request = request
+        self.context = context
+        self.max_bytes = min(request.max_bytes, context.broker.config.int("fetch.max.bytes"))
+
+    def read(self) -> None:
+        self.found_bytes = 0
+        self.must_answer = self.context.broker.is_stopping
+        self.cold: list[Callable[[], None]] = []
+        self.watched: list[Partition] = []
+        topics = self.context.broker.topics
+        responses = []
+        for topic in self.request.topics:
+            results = []
+            for asked in topic.partitions:
+                try:
+                    partition = topics.partition(topic.topic, topic.topic_id, asked.partition)
+                    result = self._read(partition, asked)
+                except Exception as error:
+                    result = _failed(asked.partition, code_for(error))
+                    self.must_answer = True
+                    if result.error_code in _EPOCH_ERRORS:
+                        result.current_leader = LeaderIdAndEpoch(
+                            leader_id=self.context.broker.node_id, leader_epoch=partition.leader_epoch
+                        )
+                results.append(result)
+            responses.append(FetchableTopicResponse(topic=topic.topic, topic_id=topic.topic_id, partitions=results))
+        self.response = FetchResponse(responses=responses)
+
+    def _read(self, partition: Partition, asked: FetchPartition) -> PartitionData:
+        partition.check_leader_epoch(asked.current_leader_epoch)
+        log = partition.log
+        result = PartitionData(
+            partition_index=asked.partition,
+            high_watermark=partition.high_watermark,
+            last_stable_offset=partition.last_stable_offset,
+            log_start_offset=log.log_start_offset,
+            aborted_transactions=[] if self.request.isolation_level == READ_COMMITTED else None,
+            records=b"",
+        )
+        if asked.last_fetched_epoch >= 0 and self._diverges(partition, asked, result):
+            return result
+        budget = min(asked.partition_max_bytes, self.max_bytes - self.found_bytes)
+        found = partition.read(asked.fetch_offset, budget, at_least_one=not self.found_bytes)
+        result.records = found.batches
+        self.found_bytes += len(found.batches)
+        if found.warm is not None:
+            self.cold.append(found.warm)
+        self.watched.append(partition)
+        return result
+
+    def _diverges(self, partition: Partition, asked: FetchPartition, result: PartitionData) -> bool:
+        """Tell a client whose log went another way where the two parted (KIP-595)."""
+        log = partition.log
+        epoch, end_offset = log.epochs.end_of(asked.last_fetched_epoch, partition.leader_epoch, log.log_end_offset)
+        if epoch < 0:
+            result.error_code = ErrorCode.OFFSET_OUT_OF_RANGE
+        elif epoch < asked.last_fetched_epoch or end_offset < asked.fetch_offset:
+            result.diverging_epoch = EpochEndOffset(epoch=epoch, end_offset=end_offset)
+        else:
+            return False
+        self.must_answer = True
+        return True
+
+
+def _failed(index: int, code: ErrorCode) -> PartitionData:
+    return PartitionData(
+        partition_index=index, error_code=code, high_watermark=-1, aborted_transactions=None, records=b""
+    )
+
+
+async def _warmed(reading: _Reading) -> FetchResponse:
+    """Read from the disk in a thread what is not in memory, so that sending it does not hold up everybody else."""
+    for warm in reading.cold:
+        await asyncio.to_thread(warm)
+    return reading.response
+
+
+async def _wait(reading: _Reading, missing_bytes: int) -> FetchResponse:
+    wait = _Wait(missing_bytes)
+    for partition in reading.watched:
+        partition.watchers.add(wait)
+    timer = wait.loop.call_later(reading.request.max_wait_ms / 1000, wait.gone)
+    try:
+        await wait.over
+    finally:
+        timer.cancel()
+        for partition in reading.watched:
+            partition.watchers.discard(wait)
+    reading.read()
+    return await _warmed(reading) if reading.cold else reading.response
+
+
+class _Wait:
+    """Waits for partitions to grow by so many bytes together, or for one of them to be gone."""
+
+    def __init__(self, missing_bytes: int) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[None] = self.loop.create_future()
+        self._missing_bytes = missing_bytes
+
+    def grew(self, size_bytes: int) -> None:
+        self._missing_bytes -= size_bytes
+        if self._missing_bytes <= 0:
+            self.gone()
+
+    def gone(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)

@@ -1,0 +1,136 @@
+"""Metadata and DescribeCluster: who is there and who leads what."""
+
+from __future__ import annotations
+
+from ...protocol.errors import ErrorCode
+from ...protocol.messages.metadata import (
+    DescribeClusterBroker,
+    DescribeClusterRequest,
+    DescribeClusterResponse,
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+from ...protocol.primitives import ZERO_UUID
+from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
+from ..context import Context
+from ..errors import ApiError, code_for
+from ..partitions.partition import Partition
+from ..partitions.topics import INTERNAL_TOPICS, Topic
+from ..registry import handles
+
+_BROKERS, _CONTROLLERS = 1, 2
+
+
+def _refused(request: MetadataRequest, code: ErrorCode) -> MetadataResponse:
+    return MetadataResponse(
+        error_code=code,
+        topics=[
+            MetadataResponseTopic(error_code=code, name=topic.name, topic_id=topic.topic_id)
+            for topic in request.topics or ()
+        ],
+    )
+
+
+@handles(MetadataRequest, refuse=_refused)
+def metadata(request: MetadataRequest, context: Context) -> MetadataResponse:
+    """Describe the topics that are named, or all of them (KafkaApis.handleTopicMetadataRequest).
+
+    A topic that does not exist is made when both the request and ``auto.create.topics.enable`` allow it; then, unlike
+    in Kafka, it can be used at once and is answered so.
+    """
+    broker = context.broker
+    version = context.api_version
+    asked = request.topics
+    wants_all = asked is None or (version == 0 and not asked)
+    if asked and version < 12 and any(topic.name is None or topic.topic_id != ZERO_UUID for topic in asked):
+        return _refused(request, ErrorCode.INVALID_REQUEST)
+    may_create = request.allow_auto_topic_creation and broker.config.bool("auto.create.topics.enable")
+    found = (
+        [_describe(topic, context) for topic in broker.topics]
+        if wants_all or asked is None
+        else [_find(topic, context, may_create) for topic in asked]
+    )
+    if request.include_topic_authorized_operations:
+        for topic in found:
+            if not topic.error_code:
+                topic.topic_authorized_operations = TOPIC_OPERATIONS
+    host, port = context.session.endpoint
+    return MetadataResponse(
+        brokers=[
+            MetadataResponseBroker(
+                node_id=broker.node_id, host=host, port=port, rack=broker.config.optional_string("broker.rack")
+            )
+        ],
+        cluster_id=broker.cluster_id,
+        controller_id=broker.node_id,
+        topics=found,
+        cluster_authorized_operations=(
+            CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
+        ),
+    )
+
+
+def _find(asked: MetadataRequestTopic, context: Context, may_create: bool) -> MetadataResponseTopic:
+    topics = context.broker.topics
+    try:
+        if asked.topic_id != ZERO_UUID:
+            return _describe(topics.find("", asked.topic_id), context)
+        name = asked.name
+        if name is None:
+            raise ApiError(ErrorCode.INVALID_REQUEST, "a topic is named or has an id")
+        topic = topics.get(name)
+        if topic is None:
+            topics.check_name(name)
+            if not may_create:
+                raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            topic = topics.create(name, context.broker.config.int("num.partitions"), {})
+        return _describe(topic, context)
+    except Exception as error:
+        name = None if asked.topic_id != ZERO_UUID else asked.name
+        return MetadataResponseTopic(error_code=code_for(error), name=name, topic_id=asked.topic_id)
+
+
+def _describe(topic: Topic, context: Context) -> MetadataResponseTopic:
+    return MetadataResponseTopic(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.name in INTERNAL_TOPICS,
+        partitions=[_describe_partition(partition, context.broker.node_id) for partition in topic.partitions],
+    )
+
+
+def _describe_partition(partition: Partition, node_id: int) -> MetadataResponsePartition:
+    return MetadataResponsePartition(
+        partition_index=partition.index,
+        leader_id=node_id,
+        leader_epoch=partition.leader_epoch,
+        replica_nodes=[node_id],
+        isr_nodes=[node_id],
+    )
+
+
+@handles(DescribeClusterRequest)
+def describe_cluster(request: DescribeClusterRequest, context: Context) -> DescribeClusterResponse:
+    """Describe this cluster of one. Endpoint type 2, controllers, is for controller listeners (KIP-919)."""
+    broker = context.broker
+    if request.endpoint_type != _BROKERS:
+        wrong = ErrorCode.MISMATCHED_ENDPOINT_TYPE
+        code = wrong if request.endpoint_type == _CONTROLLERS else ErrorCode.UNSUPPORTED_ENDPOINT_TYPE
+        return DescribeClusterResponse(error_code=code, error_message="this is a broker's endpoint")
+    host, port = context.session.endpoint
+    return DescribeClusterResponse(
+        cluster_id=broker.cluster_id,
+        controller_id=broker.node_id,
+        brokers=[
+            DescribeClusterBroker(
+                broker_id=broker.node_id, host=host, port=port, rack=broker.config.optional_string("broker.rack")
+            )
+        ],
+        cluster_authorized_operations=(
+            CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
+        ),
+    )

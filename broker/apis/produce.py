@@ -1,0 +1,132 @@
+"""Produce: append record batches. The hot path: nothing here copies or opens them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...protocol.errors import ErrorCode
+from ...protocol.messages.produce import (
+    BatchIndexAndErrorMessage,
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+    TopicProduceResponse,
+)
+from ...protocol.records import Codec
+from ...protocol.records.batch import ATTRIBUTES_OFFSET, CODEC_MASK
+from ..context import Context
+from ..errors import ApiError, CloseConnection, code_for, message_for
+from ..partitions.partition import Partition, RecordsRefused
+from ..partitions.topics import INTERNAL_TOPICS
+from ..registry import Answer, handles
+
+# Kafka's own admin client may write to internal topics.
+_ADMIN_CLIENT_ID = "__admin_client"
+_ZSTD_SINCE_VERSION = 7
+
+
+def _refused(request: ProduceRequest, code: ErrorCode) -> ProduceResponse:
+    if request.acks == 0:
+        raise CloseConnection(f"a Produce request without an answer failed: {code.name}")
+    return ProduceResponse(
+        responses=[
+            TopicProduceResponse(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partition_responses=[_failed(data.index, code) for data in topic.partition_data],
+            )
+            for topic in request.topic_data
+        ]
+    )
+
+
+@handles(ProduceRequest, refuse=_refused, pipelined=True)
+def produce(request: ProduceRequest, context: Context) -> Answer:
+    """Append to every partition that is named, each for itself (KafkaApis.handleProduceRequest).
+
+    acks 0: no answer, and after any error the connection is closed. Where the disk is to be waited for, the appends
+    have happened when this returns, and the answer comes when the disk has them.
+    """
+    if request.acks not in (-1, 0, 1):
+        return _refused(request, ErrorCode.INVALID_REQUIRED_ACKS)
+    now_ms = context.broker.clock.now_ms()
+    unsynced: list[tuple[Partition, PartitionProduceResponse]] = []
+    responses = []
+    failed = False
+    for topic in request.topic_data:
+        results = []
+        for data in topic.partition_data:
+            try:
+                partition, result = _append(topic, data, context, now_ms)
+            except Exception as error:
+                result = _failure(data.index, error)
+                failed = True
+            else:
+                log = partition.log
+                unflushed = log.log_end_offset - log.recovery_point
+                if context.broker.acknowledge_durable or unflushed >= partition.config.flush_messages:
+                    unsynced.append((partition, result))
+            results.append(result)
+        responses.append(TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results))
+    if request.acks == 0:
+        if failed:
+            raise CloseConnection("a Produce request without an answer failed")
+        for partition, _ in unsynced:
+            context.broker.request_sync(partition.log)
+        return None
+    response = ProduceResponse(responses=responses)
+    return _when_synced(response, unsynced, context) if unsynced else response
+
+
+def _append(
+    topic: TopicProduceData, data: PartitionProduceData, context: Context, now_ms: int
+) -> tuple[Partition, PartitionProduceResponse]:
+    partition = context.broker.topics.partition(topic.name, topic.topic_id, data.index)
+    batch: Any = data.records
+    if not batch:
+        raise ApiError(ErrorCode.INVALID_RECORD, "a partition takes exactly one record batch per request")
+    if context.api_version < _ZSTD_SINCE_VERSION and _codec(batch) == Codec.ZSTD:
+        raise ApiError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce version 7 or newer")
+    if partition.topic in INTERNAL_TOPICS and context.client_id != _ADMIN_CLIENT_ID:
+        raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{partition.topic} is internal")
+    written = partition.append(batch, now_ms)
+    return partition, PartitionProduceResponse(
+        index=data.index,
+        base_offset=written.base_offset,
+        log_append_time_ms=written.append_time_ms,
+        log_start_offset=partition.log.log_start_offset,
+    )
+
+
+def _codec(batch: memoryview) -> int:
+    return batch[ATTRIBUTES_OFFSET + 1] & CODEC_MASK if len(batch) > ATTRIBUTES_OFFSET + 1 else Codec.NONE
+
+
+async def _when_synced(
+    response: ProduceResponse, unsynced: list[tuple[Partition, PartitionProduceResponse]], context: Context
+) -> ProduceResponse:
+    """Hold the answer until the disk has the batches; a partition that the disk refused answers so."""
+    for future, result in [(context.broker.request_sync(partition.log), result) for partition, result in unsynced]:
+        try:
+            await future
+        except Exception as error:
+            result.error_code = code_for(error)
+            result.error_message = message_for(error)
+            result.base_offset = result.log_append_time_ms = result.log_start_offset = -1
+    return response
+
+
+def _failed(index: int, code: ErrorCode) -> PartitionProduceResponse:
+    return PartitionProduceResponse(index=index, error_code=code, base_offset=-1)
+
+
+def _failure(index: int, error: Exception) -> PartitionProduceResponse:
+    result = _failed(index, code_for(error))
+    result.error_message = message_for(error)
+    if isinstance(error, RecordsRefused):
+        result.record_errors = [
+            BatchIndexAndErrorMessage(batch_index=at, batch_index_error_message=text) for at, text in error.records
+        ]
+    return result

@@ -1,0 +1,178 @@
+"""CreateTopics and DeleteTopics."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ...protocol.errors import ErrorCode
+from ...protocol.messages.topics import (
+    CreatableTopic,
+    CreatableTopicConfigs,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+    DeletableTopicResult,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
+from ...protocol.primitives import ZERO_UUID
+from ..config import ConfigError, TopicConfig
+from ..context import Context
+from ..errors import ApiError, code_for, message_for
+from ..partitions.topics import CLUSTER_METADATA_TOPIC, PARTITIONS_PER_REQUEST_MAX
+from ..registry import handles
+
+_BY_ID_SINCE = 6
+_TOPIC_DELETION_DISABLED_SINCE = 3
+_DEFAULT = -1
+
+
+def _create_refused(request: CreateTopicsRequest, code: ErrorCode) -> CreateTopicsResponse:
+    return CreateTopicsResponse(
+        topics=[CreatableTopicResult(name=topic.name, error_code=code) for topic in request.topics]
+    )
+
+
+@handles(CreateTopicsRequest, refuse=_create_refused)
+async def create_topics(request: CreateTopicsRequest, context: Context) -> CreateTopicsResponse:
+    """Make each topic for itself (ReplicationControlManager.createTopics)."""
+    times_named = Counter(topic.name for topic in request.topics)
+    results = []
+    room = PARTITIONS_PER_REQUEST_MAX
+    for asked in {topic.name: topic for topic in request.topics}.values():
+        try:
+            if times_named[asked.name] > 1:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
+            count = _check(asked, context)
+            room -= count
+            if room < 0:
+                raise ApiError(
+                    ErrorCode.POLICY_VIOLATION,
+                    f"a request can make {PARTITIONS_PER_REQUEST_MAX} partitions at most",
+                )
+            results.append(_create(asked, count, request.validate_only, context))
+        except Exception as error:
+            results.append(
+                CreatableTopicResult(
+                    name=asked.name, error_code=code_for(error), error_message=message_for(error), configs=None
+                )
+            )
+    await context.broker.committed()
+    return CreateTopicsResponse(topics=results)
+
+
+def _check(asked: CreatableTopic, context: Context) -> int:
+    """Return how many partitions the topic gets. Raises ApiError."""
+    if asked.name == CLUSTER_METADATA_TOPIC:
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"Creation of internal topic {asked.name} is prohibited.")
+    context.broker.topics.check_name(asked.name)
+    if asked.assignments:
+        return _check_assignments(asked, context.broker.node_id)
+    if asked.replication_factor == 0 or asked.replication_factor < _DEFAULT:
+        raise ApiError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            "Replication factor must be larger than 0, or -1 to use the default.",
+        )
+    wanted = asked.replication_factor
+    if wanted == _DEFAULT:
+        wanted = context.broker.config.int("default.replication.factor")
+    if wanted > 1:
+        raise ApiError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"Unable to replicate the partition {wanted} time(s): there is 1 broker.",
+        )
+    if asked.num_partitions == 0 or asked.num_partitions < _DEFAULT:
+        raise ApiError(ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.")
+    if asked.num_partitions == _DEFAULT:
+        return context.broker.config.int("num.partitions")
+    return asked.num_partitions
+
+
+def _check_assignments(asked: CreatableTopic, node_id: int) -> int:
+    if asked.replication_factor != _DEFAULT or asked.num_partitions != _DEFAULT:
+        raise ApiError(
+            ErrorCode.INVALID_REQUEST,
+            "A manual partition assignment was specified, but partitions or replication factor were not -1.",
+        )
+    indexes = [assignment.partition_index for assignment in asked.assignments]
+    if sorted(indexes) != list(range(len(indexes))):
+        raise ApiError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT, "partitions should be a consecutive 0-based integer sequence"
+        )
+    for assignment in asked.assignments:
+        if assignment.broker_ids != [node_id]:
+            raise ApiError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                f"partition {assignment.partition_index} can only be on broker {node_id},"
+                f" not on {assignment.broker_ids}",
+            )
+    return len(indexes)
+
+
+def _create(asked: CreatableTopic, count: int, validate_only: bool, context: Context) -> CreatableTopicResult:
+    broker = context.broker
+    configs: dict[str, str] = {}
+    for given in asked.configs:
+        if given.value is None:
+            raise ApiError(ErrorCode.INVALID_CONFIG, f"Null value not supported for topic configs: {given.name}")
+        configs[given.name] = given.value
+    try:
+        config = TopicConfig(configs, broker.config)
+    except ConfigError as error:
+        raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
+    topic_id = broker.topics.new_id() if validate_only else broker.topics.create(asked.name, count, configs).topic_id
+    return CreatableTopicResult(
+        name=asked.name,
+        topic_id=topic_id,
+        num_partitions=count,
+        replication_factor=1,
+        configs=[
+            CreatableTopicConfigs(
+                name=entry.name,
+                value=entry.value,
+                read_only=entry.is_read_only,
+                config_source=entry.source,
+                is_sensitive=entry.is_sensitive,
+            )
+            for entry in sorted(config.entries(), key=lambda entry: entry.name)
+        ],
+    )
+
+
+def _delete_refused(request: DeleteTopicsRequest, code: ErrorCode) -> DeleteTopicsResponse:
+    asked = request.topics or [DeleteTopicState(name=name) for name in request.topic_names]
+    return DeleteTopicsResponse(
+        responses=[DeletableTopicResult(name=topic.name, topic_id=topic.topic_id, error_code=code) for topic in asked]
+    )
+
+
+@handles(DeleteTopicsRequest, refuse=_delete_refused)
+async def delete_topics(request: DeleteTopicsRequest, context: Context) -> DeleteTopicsResponse:
+    """Delete each topic for itself, by name or by id (ControllerApis.deleteTopics)."""
+    broker = context.broker
+    if not broker.config.bool("delete.topic.enable"):
+        is_known = context.api_version >= _TOPIC_DELETION_DISABLED_SINCE
+        return _delete_refused(request, ErrorCode.TOPIC_DELETION_DISABLED if is_known else ErrorCode.INVALID_REQUEST)
+    by_id = context.api_version >= _BY_ID_SINCE
+    asked = request.topics if by_id else [DeleteTopicState(name=name) for name in request.topic_names]
+    times_named = Counter(topic.name if topic.name is not None else topic.topic_id for topic in asked)
+    results = []
+    for wanted in asked:
+        result = DeletableTopicResult(name=wanted.name, topic_id=wanted.topic_id)
+        try:
+            if wanted.name is not None and wanted.topic_id != ZERO_UUID:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "You may not specify both topic name and topic id.")
+            if wanted.name is None and wanted.topic_id == ZERO_UUID:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "Neither topic name nor id were specified.")
+            if times_named[wanted.name if wanted.name is not None else wanted.topic_id] > 1:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name or id.")
+            topic = broker.topics.find(wanted.name or "", wanted.topic_id)
+            result.name, result.topic_id = topic.name, topic.topic_id
+            broker.topics.delete([topic.name])
+        except Exception as error:
+            result.error_code = code_for(error)
+            result.error_message = message_for(error)
+        results.append(result)
+    await broker.committed()
+    return DeleteTopicsResponse(responses=results)

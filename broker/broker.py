@@ -1,0 +1,171 @@
+"""The broker: owner of all state, one field per kind; handlers get at it through their context."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from ..storage.catalog import Catalog
+from ..storage.clock import Clock, SystemClock
+from ..storage.datadir import DataDir
+from ..storage.errors import CatalogError, LogOffline, StorageError
+from ..storage.flusher import Syncable, SyncJob
+from .config import BrokerConfig
+from .dispatch import Dispatcher
+from .groups import GroupConfig, GroupCoordinator
+from .net.listener import Server
+from .partitions.producer_ids import ProducerIds
+from .partitions.topics import Topics
+from .registry import collect
+
+logger = logging.getLogger(__name__)
+
+# How often housekeeping looks for idle connections and for logs whose flush.ms has passed.
+HOUSEKEEPING_S = 1.0
+
+
+class Broker:
+    """A broker over one data directory. ``start`` opens it and listens, ``stop`` leaves it as it should be left."""
+
+    def __init__(self, config: BrokerConfig, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.node_id = config.int("node.id")
+        self.acknowledge_durable = config.bool("barnabas.acknowledge.durable")
+        self.dispatcher = Dispatcher(collect(f"{__package__}.apis"))
+        self.is_stopping = False
+        self._timers: list[asyncio.TimerHandle] = []
+        self._group_timer: asyncio.TimerHandle | None = None
+
+    data_dir: DataDir
+    catalog: Catalog
+    cluster_id: str
+    topics: Topics
+    groups: GroupCoordinator
+    producer_ids: ProducerIds
+    server: Server
+
+    async def start(self) -> None:
+        """Open the data directory, recover what a crash left, and listen.
+
+        Raises StorageError, OSError with a text for people; nothing is left open then.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.data_dir = DataDir(Path(self.config.data_dir), self.clock, self.node_id, self._loop.call_soon_threadsafe)
+        try:
+            self.catalog = self.data_dir.catalog
+            self._catalog_sync = _CatalogSync(self.catalog)
+            self.cluster_id = self.catalog.cluster_id()
+            self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
+            if not self.data_dir.was_clean:
+                await asyncio.to_thread(self._recover)
+            self.groups = GroupCoordinator(self.catalog, self.clock, _group_config(self.config))
+            self.groups.on_deadline_changed = self._arm_group_timer
+            self._arm_group_timer()
+            self.producer_ids = ProducerIds(self.catalog)
+            self.server = Server(self)
+            await self.server.start()
+        except BaseException:
+            self.data_dir.close()
+            raise
+        self._every(HOUSEKEEPING_S, self._keep_house)
+        self._every(self.config.int("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
+
+    def _recover(self) -> None:
+        """Open every log after a crash, before anybody is served; one that cannot be opened stays offline."""
+        for topic in self.topics:
+            for partition in topic.partitions:
+                try:
+                    partition.log  # noqa: B018
+                except LogOffline:
+                    continue  # said by the data directory
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+        at = len(self._timers)
+        loop = self._loop
+
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                logger.exception("housekeeping failed")
+            self._timers[at] = loop.call_later(seconds, run)
+
+        self._timers.append(loop.call_later(seconds, run))
+
+    def _keep_house(self) -> None:
+        self.server.shared.close_idle()
+        self.data_dir.flush_due()
+
+    def _arm_group_timer(self) -> None:
+        if self._group_timer is not None:
+            self._group_timer.cancel()
+            self._group_timer = None
+        deadline = self.groups.next_deadline()
+        if deadline is not None and not self.is_stopping:
+            delay = max(0.0, deadline - self.clock.monotonic())
+            self._group_timer = self._loop.call_later(delay, self.groups.advance)
+
+    def request_sync(self, target: Syncable) -> asyncio.Future[None]:
+        """Have a log or the catalog brought to the disk; the future is done when it is there, or has the error."""
+        future: asyncio.Future[None] = self._loop.create_future()
+
+        def done(error: Exception | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+                future.exception()  # nobody may be waiting
+
+        self.data_dir.flusher.request(target, done)
+        return future
+
+    async def committed(self) -> None:
+        """Return when what was committed to the catalog may be acknowledged.
+
+        That is at once, unless ``barnabas.acknowledge.durable`` makes it wait for the disk. Raises CatalogError.
+        """
+        if self.acknowledge_durable:
+            await self.request_sync(self._catalog_sync)
+
+    async def stop(self) -> None:
+        """Stop accepting, answer what can be answered, close the connections, and bring everything to the disk."""
+        self.is_stopping = True
+        for timer in [*self._timers, self._group_timer]:
+            if timer is not None:
+                timer.cancel()
+        for topic in self.topics:
+            for partition in topic.partitions:
+                partition.forget()
+        await self.server.stop()
+        self.data_dir.close()
+
+
+class _CatalogSync:
+    """Brings the catalog to the disk, as something that the flusher can be asked for."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def sync_job(self) -> SyncJob:
+        return SyncJob(self._catalog.sync, lambda: None, _failed)
+
+
+def _failed(error: OSError) -> StorageError:
+    logger.error("the catalog did not reach the disk: %s", error)
+    return CatalogError(str(error))
+
+
+def _group_config(config: BrokerConfig) -> GroupConfig:
+    return GroupConfig(
+        group_min_session_timeout_ms=config.int("group.min.session.timeout.ms"),
+        group_max_session_timeout_ms=config.int("group.max.session.timeout.ms"),
+        group_max_size=config.int("group.max.size"),
+        group_initial_rebalance_delay_ms=config.int("group.initial.rebalance.delay.ms"),
+        offset_metadata_max_bytes=config.int("offset.metadata.max.bytes"),
+        offsets_retention_minutes=config.int("offsets.retention.minutes"),
+    )

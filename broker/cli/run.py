@@ -1,0 +1,82 @@
+"""``barnabas``: run a broker until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from ... import __version__
+from ...storage.errors import StorageError
+from ..broker import Broker
+from ..config import BrokerConfig
+
+logger = logging.getLogger("barnabas")
+
+
+def run(config: BrokerConfig) -> int:
+    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start."""
+    _raise_file_limit()
+    # What is there after the start stays; requests leave next to nothing for the collector (performance.md 7).
+    gc.set_threshold(50_000, 50, 1000)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(config))
+
+
+async def _serve(config: BrokerConfig) -> int:
+    broker = Broker(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, stop)
+    try:
+        await broker.start()
+    except (StorageError, OSError) as error:
+        print(
+            f"barnabas: {error.strerror if isinstance(error, OSError) and error.strerror else error}", file=sys.stderr
+        )
+        return 1
+    gc.collect()
+    gc.freeze()
+    print(_ready_line(broker), flush=True)
+    await stop.wait()
+    logger.info("stopping; a second signal stops at once")
+    await broker.stop()
+    logger.info("stopped")
+    return 0
+
+
+def _stop(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        # What was acknowledged is in the page cache; the next start checks the logs.
+        os._exit(1)
+    stop.set()
+
+
+def _ready_line(broker: Broker) -> str:
+    where = ", ".join(
+        f"{listener.host or 'localhost'}:{broker.server.ports[listener.name]}" for listener in broker.config.listeners
+    )
+    return f"Barnabas {__version__} is ready on {where} (data in {broker.data_dir.path}, Ctrl-C stops it)"
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _raise_file_limit() -> None:
+    """Take as many file descriptors as we may have: one per connection, two per segment in use."""
+    with suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,129 @@
+"""From the bytes of a request to its handler, and from the response to bytes; compiled per API and version."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import TYPE_CHECKING, Any
+
+from ..protocol import codec
+from ..protocol.errors import ErrorCode
+from ..protocol.header import API_VERSIONS_KEY, response_header_is_tagged
+from ..protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+from .errors import CloseConnection, code_for
+from .registry import Answer, Api
+
+if TYPE_CHECKING:
+    from ..protocol.codec import Buffer
+    from ..protocol.schema import Request, Response
+    from .context import Context
+
+_PREFIX = struct.Struct(">ii")
+
+
+class Route:
+    """How to serve one version of one API."""
+
+    __slots__ = ("_api", "_decode", "_encode", "_is_flexible", "_is_tagged", "pipelined")
+
+    def __init__(self, api: Api, version: int) -> None:
+        request = api.request
+        self._api = api
+        self._is_flexible = version in request.flexible
+        self._is_tagged = response_header_is_tagged(request, version)
+        self._decode = codec.decoder(request, version, self._is_flexible)
+        self._encode = codec.encoder(request.response, version, self._is_flexible)
+        self.pipelined = api.pipelined
+
+    def read(self, frame: memoryview, position: int) -> Request:
+        """Decode the request whose header fields end at ``position``. Raises MalformedMessage."""
+        if self._is_flexible:
+            position = codec.skip_tags(frame, position)
+        request, _ = self._decode(frame, position)
+        return request  # type: ignore[no-any-return]
+
+    def call(self, request: Request, context: Context) -> Answer:
+        """Call the handler; an exception becomes the response that says so. Raises CloseConnection."""
+        try:
+            return self._api.handler(request, context)
+        except Exception as error:
+            return self._refuse(request, error)
+
+    def outcome(self, request: Request, task: asyncio.Future[Response | None]) -> Response | None:
+        """Return what a handler that waited came to. Raises CloseConnection."""
+        error = task.exception()
+        return task.result() if error is None else self._refuse(request, error)
+
+    def _refuse(self, request: Request, error: BaseException) -> Response:
+        if isinstance(error, CloseConnection) or not isinstance(error, Exception):
+            raise error
+        return self._api.refuse(request, code_for(error))
+
+    def encode(self, response: Response, correlation_id: int) -> list[Buffer]:
+        """Return the frame of the response; record batches in it are not copied."""
+        buffers = self._encode(response)
+        size = 4 + self._is_tagged + sum(map(len, buffers))
+        head = _PREFIX.pack(size, correlation_id)
+        if self._is_tagged:
+            head += b"\0"
+        buffers[0] = head + buffers[0]
+        return buffers
+
+
+class Dispatcher:
+    """Finds the route of a request; each is compiled when it is first used."""
+
+    def __init__(self, apis: dict[int, Api]) -> None:
+        self.apis = apis
+        self._routes: dict[int, Route] = {}
+
+    def route(self, key: int, version: int) -> Route:
+        """Raises CloseConnection when the API or its version is not supported."""
+        number = key << 16 | version
+        route = self._routes.get(number)
+        return route if route is not None else self._make(number, key, version)
+
+    def _make(self, number: int, key: int, version: int) -> Route:
+        api = self.apis.get(key)
+        if api is not None and version in api.request.versions:
+            route = self._routes[number] = Route(api, version)
+            return route
+        if key == API_VERSIONS_KEY:
+            return _UnknownApiVersions()
+        raise CloseConnection(f"API {key} version {version} is not supported")
+
+    def api_versions(self) -> list[ApiVersion]:
+        """Return what ApiVersions says: the ranges of everything that has a handler."""
+        return [
+            ApiVersion(
+                api_key=key, min_version=api.request.advertised.lowest, max_version=api.request.advertised.highest
+            )
+            for key, api in self.apis.items()
+        ]
+
+
+class _UnknownApiVersions(Route):
+    """ApiVersions in a version from the future: its body cannot be read, and is answered in the form that every
+    client can read, version 0, with the versions that it may use instead (KIP-511)."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Api(ApiVersionsRequest, _unsupported, _never, pipelined=False), 0)
+
+    def read(self, frame: memoryview, position: int) -> Request:
+        del frame, position
+        return ApiVersionsRequest()
+
+
+def _unsupported(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
+    del context
+    low, high = request.advertised
+    return ApiVersionsResponse(
+        error_code=ErrorCode.UNSUPPORTED_VERSION,
+        api_keys=[ApiVersion(api_key=request.api_key, min_version=low, max_version=high)],
+    )
+
+
+def _never(request: Any, code: ErrorCode) -> Response:
+    raise CloseConnection(f"{type(request).__name__}: {code.name}")

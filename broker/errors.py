@@ -1,0 +1,59 @@
+"""Which Kafka error code an exception stands for. Layers below raise their own errors; this is the only table."""
+
+import logging
+
+from ..protocol.errors import ErrorCode
+from ..protocol.records import BatchCorrupt
+from ..storage.errors import (
+    BatchTooLarge,
+    CatalogError,
+    LogCorrupt,
+    LogOffline,
+    OffsetNotInLog,
+    ProducerEpochStale,
+    SequenceOutOfOrder,
+)
+
+logger = logging.getLogger(__name__)
+
+CODES: dict[type[Exception], ErrorCode] = {
+    BatchCorrupt: ErrorCode.CORRUPT_MESSAGE,
+    BatchTooLarge: ErrorCode.RECORD_LIST_TOO_LARGE,
+    CatalogError: ErrorCode.KAFKA_STORAGE_ERROR,
+    LogCorrupt: ErrorCode.CORRUPT_MESSAGE,
+    LogOffline: ErrorCode.KAFKA_STORAGE_ERROR,
+    OffsetNotInLog: ErrorCode.OFFSET_OUT_OF_RANGE,
+    ProducerEpochStale: ErrorCode.INVALID_PRODUCER_EPOCH,
+    SequenceOutOfOrder: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+}
+
+
+class ApiError(Exception):
+    """A refusal that the broker itself decides on. ``message`` reaches the client where the response has room."""
+
+    def __init__(self, code: ErrorCode, message: str = "") -> None:
+        super().__init__(message or code.name)
+        self.code = code
+        self.message = message
+
+
+class CloseConnection(Exception):
+    """The request cannot be answered: the connection is closed, as Kafka does."""
+
+
+def code_for(error: Exception) -> ErrorCode:
+    """Return the code for ``error``; what nobody foresaw is logged with its traceback."""
+    if isinstance(error, ApiError):
+        return error.code
+    for kind in type(error).__mro__:
+        if (code := CODES.get(kind)) is not None:
+            return code
+    logger.error("unexpected error", exc_info=error)
+    return ErrorCode.UNKNOWN_SERVER_ERROR
+
+
+def message_for(error: Exception) -> str | None:
+    """Return what to tell the client about ``error``; nothing about errors that nobody foresaw."""
+    if isinstance(error, ApiError):
+        return error.message or None
+    return str(error) if any(kind in CODES for kind in type(error).__mro__) else None

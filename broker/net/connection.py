@@ -1,0 +1,239 @@
+"""One client connection: bytes to frames to requests, answers back in the order of the requests.
+
+It carries and decides nothing but the flow: it stops reading when the client does not read, when too much is
+waiting, or while a request that holds its place in the order is not answered yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections import deque
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from ...protocol.framing import LARGE_BYTES, FrameReader
+from ...protocol.primitives import MalformedMessage
+from ..context import Context
+from ..errors import CloseConnection
+from .session import Session
+
+if TYPE_CHECKING:
+    from ...protocol.codec import Buffer
+    from ...protocol.schema import Request, Response
+    from ..dispatch import Route
+    from .listener import Shared
+
+logger = logging.getLogger(__name__)
+
+# Answers that may be waited for at one time, all of them to pipelined requests whose bytes are long written.
+WAITING_MAX = 1000
+# What may lie in the transport before we stop reading from a client that does not read from us. Record batches in it
+# are views of the log and cost no memory.
+WRITE_BUFFER_BYTES_MAX = 2**20
+# Answers that are collected for one write; the write buffer can only speak up after it has seen them.
+ANSWERS_PER_WRITE_MAX = 128
+# How soon to try again for a buffer when all connections together have taken the memory for large frames.
+STARVED_RETRY_S = 0.02
+
+_HEADER = struct.Struct(">hhih")
+
+
+class Waiting:
+    """An answer that is not there yet, holding its place."""
+
+    __slots__ = ("buffers",)
+
+    def __init__(self) -> None:
+        self.buffers: list[Buffer] | None = None
+
+
+class Connection(asyncio.BufferedProtocol):
+    """See the module. ``shared``: what the connections of a broker have in common."""
+
+    def __init__(self, shared: Shared, listener: str) -> None:
+        self._shared = shared
+        self._listener = listener
+        self._reader = FrameReader(shared.scratch, shared.pool, shared.frame_bytes_max)
+        self._transport: asyncio.Transport
+        self._client = b""
+        self._client_id: str | None = None
+        self._waiting: deque[Waiting] = deque()
+        self._tasks: set[asyncio.Future[Response | None]] = set()
+        self._out: list[Buffer] = []
+        self._held_by: Waiting | None = None
+        self._is_write_paused = False
+        self._is_read_paused = False
+        self._is_closing = False
+        self.last_active = shared.loop.time()
+        self.session: Session
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername") or ("", 0)
+        local = transport.get_extra_info("sockname") or ("", 0)
+        self.session = Session(
+            self._listener, peer[0].removeprefix("::ffff:"), local[0], local[1], self._shared.advertise
+        )
+        # Finds the peers that went away without a word, as Kafka does.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+        refusal = self._shared.admit(self)
+        if refusal:
+            logger.warning("refused a connection from %s: %s", self.session.client_host, refusal)
+            self._is_closing = True
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._is_closing = True
+        self._shared.connections.discard(self)
+        self._reader.release()
+        for task in self._tasks:
+            task.cancel()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        del sizehint
+        return self._reader.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.last_active = self._shared.loop.time()
+        self._reader.received(nbytes)
+        self._process()
+
+    def pause_writing(self) -> None:
+        self._is_write_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_write_paused = False
+        self.last_active = self._shared.loop.time()
+        self._process()
+
+    def _process(self) -> None:
+        """Handle what has been received as far as the flow allows, and send the answers in one write."""
+        reader = self._reader
+        try:
+            while not (self._is_write_paused or self._is_closing or self._is_held()):
+                frame = reader.next_frame()
+                if frame is None:
+                    break
+                self._handle(frame)
+                if len(self._out) >= ANSWERS_PER_WRITE_MAX:
+                    self._flush()
+        except (MalformedMessage, CloseConnection) as error:
+            logger.info("closing the connection from %s: %s", self.session.client_host, error)
+            self.close()
+        reader.keep()
+        self._flush()
+        self._watch_flow()
+
+    def _is_held(self) -> bool:
+        """Say whether the next request has to wait for an answer before it."""
+        waiting = self._waiting
+        return bool(waiting) and (self._held_by is not None or len(waiting) >= WAITING_MAX)
+
+    def _watch_flow(self) -> None:
+        """Read on only while what has been received and not handled stays small."""
+        reader = self._reader
+        if self._is_closing:
+            return
+        stuck = self._is_write_paused or self._is_held()
+        if reader.is_starved and not stuck:
+            self._shared.loop.call_later(STARVED_RETRY_S, self._process)
+            stuck = True
+        must_pause = stuck and reader.unread_bytes >= LARGE_BYTES
+        if must_pause != self._is_read_paused:
+            self._is_read_paused = must_pause
+            (self._transport.pause_reading if must_pause else self._transport.resume_reading)()
+
+    def _handle(self, frame: memoryview) -> None:
+        key, version, correlation_id, length = _HEADER.unpack_from(frame)
+        route = self._shared.route(key, version)
+        position = 10
+        if length >= 0:
+            position += length
+            if position > len(frame):
+                raise MalformedMessage("the client id ends outside the frame")
+            client = frame[10:position]
+            if client != self._client:
+                self._client = bytes(client)
+                self._client_id = self._client.decode(errors="replace")
+        request = route.read(frame, position)
+        context = Context(self._shared.broker, self.session, self._client_id if length >= 0 else None, version)
+        answer = route.call(request, context)
+        if answer is None:
+            return
+        if isinstance(answer, Awaitable):
+            self._await(route, request, correlation_id, answer)
+            return
+        buffers = route.encode(answer, correlation_id)
+        if self._waiting:
+            waiting = Waiting()
+            waiting.buffers = buffers
+            self._waiting.append(waiting)
+        else:
+            self._out += buffers
+
+    def _await(self, route: Route, request: Request, correlation_id: int, answer: Awaitable[Response | None]) -> None:
+        waiting = Waiting()
+        self._waiting.append(waiting)
+        if not route.pipelined:
+            self._held_by = waiting
+        task = asyncio.ensure_future(answer)
+        self._tasks.add(task)
+
+        def answered(task: asyncio.Future[Response | None]) -> None:
+            self._tasks.discard(task)
+            if self._is_closing or task.cancelled():
+                return
+            try:
+                response = route.outcome(request, task)
+                waiting.buffers = [] if response is None else route.encode(response, correlation_id)
+            except CloseConnection as error:
+                logger.info("closing the connection from %s: %s", self.session.client_host, error)
+                self.close()
+                return
+            self._release()
+
+        task.add_done_callback(answered)
+
+    def _release(self) -> None:
+        """Move the answers whose turn has come to the output, and go on."""
+        waiting = self._waiting
+        if self._held_by is not None and self._held_by.buffers is not None:
+            self._held_by = None
+        while waiting and waiting[0].buffers is not None:
+            self._out += waiting.popleft().buffers or ()
+        self.last_active = self._shared.loop.time()
+        self._process()
+
+    def _flush(self) -> None:
+        out = self._out
+        if not out or self._transport.is_closing():
+            return
+        self._out = []
+        if len(out) == 1:
+            self._transport.write(out[0])
+        elif any(type(buffer) is memoryview for buffer in out):
+            self._transport.writelines(out)
+        else:
+            self._transport.write(b"".join(out))
+
+    @property
+    def is_busy(self) -> bool:
+        """True while an answer is being waited for."""
+        return bool(self._waiting)
+
+    def close(self) -> None:
+        """Send what is ready and close."""
+        self._flush()
+        self._is_closing = True
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close without sending what is left."""
+        self._is_closing = True
+        self._transport.abort()

@@ -1,0 +1,144 @@
+"""The listening sockets, and what their connections have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...protocol.framing import SCRATCH_BYTES, BufferPool
+from ..config import Listener
+from .advertise import advertiser, container_gateway
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+logger = logging.getLogger(__name__)
+
+# Memory for large frames that are being received, over all connections. Enough for several at Kafka's limit of
+# 100 MiB, or for 500 producers with 1 MB batches at the same instant; who comes later waits for a moment.
+LARGE_FRAMES_BYTES_MAX = 512 * 2**20
+# How long a client has to say goodbye when the broker stops.
+CLOSE_TIMEOUT_S = 2.0
+
+
+class Shared:
+    """What the connections of a broker share: buffers, limits, routes."""
+
+    def __init__(self, broker: Broker) -> None:
+        config = broker.config
+        self.broker = broker
+        self.loop = asyncio.get_running_loop()
+        self.scratch = memoryview(bytearray(SCRATCH_BYTES))
+        self.pool = BufferPool(LARGE_FRAMES_BYTES_MAX)
+        self.frame_bytes_max = config.int("socket.request.max.bytes")
+        self.route = broker.dispatcher.route
+        self.advertise = advertiser(config.advertised_listeners, container_gateway())
+        self.connections: set[Connection] = set()
+        self._connections_max = config.int("max.connections")
+        self._per_host_max = config.int("max.connections.per.ip")
+        self._idle_s = config.int("connections.max.idle.ms") / 1000
+
+    def admit(self, connection: Connection) -> str:
+        """Take a new connection in, or return why not."""
+        if len(self.connections) >= self._connections_max:
+            return f"max.connections is {self._connections_max}"
+        host = connection.session.client_host
+        if self._per_host_max < 2**31 - 1 and self._count()[host] >= self._per_host_max:
+            return f"max.connections.per.ip is {self._per_host_max}"
+        self.connections.add(connection)
+        return ""
+
+    def _count(self) -> Counter[str]:
+        return Counter(connection.session.client_host for connection in self.connections)
+
+    def close_idle(self) -> None:
+        """Close the connections on which nothing has happened for ``connections.max.idle.ms``."""
+        limit = self.loop.time() - self._idle_s
+        for connection in list(self.connections):
+            if connection.last_active < limit:
+                logger.info("closing the connection from %s: it is idle", connection.session.client_host)
+                connection.abort()
+
+
+class Server:
+    """All listeners of a broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.shared = Shared(broker)
+        self._listeners = broker.config.listeners
+        self._backlog = broker.config.int("socket.listen.backlog.size")
+        self._servers: list[asyncio.Server] = []
+        self.ports: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Bind and listen. Raises OSError with the address in its text."""
+        for listener in self._listeners:
+            sockets = _bind(listener)
+            self.ports[listener.name] = sockets[0].getsockname()[1]
+            for bound in sockets:
+                server = await self.shared.loop.create_server(
+                    partial(Connection, self.shared, listener.name), sock=bound, backlog=max(self._backlog, 1)
+                )
+                self._servers.append(server)
+
+    async def stop(self) -> None:
+        """Stop accepting, let requests in progress end, and close the connections."""
+        for server in self._servers:
+            server.close()
+        connections = self.shared.connections
+        deadline = self.shared.loop.time() + CLOSE_TIMEOUT_S
+        while self.shared.loop.time() < deadline and any(connection.is_busy for connection in connections):
+            await asyncio.sleep(0.01)
+        for connection in list(connections):
+            connection.close()
+        while connections and self.shared.loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for connection in list(connections):
+            connection.abort()
+
+
+def _bind(listener: Listener) -> list[socket.socket]:
+    """Return bound sockets: for all interfaces one that takes IPv6 and IPv4, or IPv4 alone where there is no IPv6."""
+    if not listener.host:
+        try:
+            return [_socket(socket.AF_INET6, ("::", listener.port), dual=True)]
+        except OSError as error:
+            if socket.has_ipv6 and _is_taken(error):
+                raise
+            return [_socket(socket.AF_INET, ("0.0.0.0", listener.port))]
+    bound: list[socket.socket] = []
+    port = listener.port
+    for family, _, _, _, address in socket.getaddrinfo(
+        listener.host, port or None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        try:
+            bound.append(_socket(family, (address[0], port, *address[2:])))
+        except OSError as error:
+            if _is_taken(error) or not bound:
+                raise
+            continue  # a name such as localhost may stand for an address that this machine has not got
+        port = port or bound[0].getsockname()[1]
+    return bound
+
+
+def _is_taken(error: OSError) -> bool:
+    return error.errno in (errno.EADDRINUSE, errno.EACCES)
+
+
+def _socket(family: int, address: tuple[object, ...], *, dual: bool = False) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        raise OSError(error.errno, f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
+    return made

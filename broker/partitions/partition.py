@@ -1,0 +1,192 @@
+"""A partition that this broker leads: what may be appended to it, and who waits for it to grow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ...protocol.errors import ErrorCode
+from ...protocol.records import (
+    BatchHeader,
+    TimestampType,
+    UnknownMagic,
+    keys,
+    read_header,
+    records,
+    stamp_append_time,
+    verify,
+)
+from ...storage.errors import LogOffline
+from ..config import TopicConfig
+from ..errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...storage.log import PartitionLog, Slice
+
+NO_TIMESTAMP = -1
+FOREVER_MS = 2**63 - 1
+
+
+class Written(NamedTuple):
+    """Where a batch went. ``append_time_ms``: -1 unless the log sets the timestamps."""
+
+    base_offset: int
+    append_time_ms: int
+
+
+class RecordsRefused(ApiError):
+    """Some records made the whole batch be refused: (index in the batch, reason) each."""
+
+    def __init__(self, code: ErrorCode, message: str, records: list[tuple[int, str]]) -> None:
+        super().__init__(code, message)
+        self.records = records
+
+
+class GrowthWatcher(Protocol):
+    """Somebody who wants to know when a partition grows, or is gone."""
+
+    def grew(self, size_bytes: int) -> None: ...
+    def gone(self) -> None: ...
+
+
+class Partition:
+    """One partition. Its log is opened when it is first needed."""
+
+    __slots__ = ("_log", "_offline", "_open", "config", "index", "leader_epoch", "topic", "watchers")
+
+    def __init__(
+        self, topic: str, index: int, leader_epoch: int, config: TopicConfig, open_log: Callable[[], PartitionLog]
+    ) -> None:
+        self.topic = topic
+        self.index = index
+        self.leader_epoch = leader_epoch
+        self.config = config
+        self.watchers: set[GrowthWatcher] = set()
+        self._open = open_log
+        self._log: PartitionLog | None = None
+        self._offline: LogOffline | None = None
+
+    @property
+    def log(self) -> PartitionLog:
+        """Raises LogOffline when the files cannot be used."""
+        if self._log is None:
+            if self._offline is not None:
+                raise self._offline
+            try:
+                self._log = self._open()
+            except LogOffline as error:
+                self._offline = error
+                raise
+        return self._log
+
+    @property
+    def high_watermark(self) -> int:
+        """One replica: what is appended is replicated."""
+        return self.log.log_end_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        """No transactions yet: everything is decided."""
+        return self.log.log_end_offset
+
+    def check_leader_epoch(self, current_leader_epoch: int) -> None:
+        """Compare what the client believes; -1 is no belief (KIP-320). Raises ApiError."""
+        if current_leader_epoch < 0 or current_leader_epoch == self.leader_epoch:
+            return
+        if current_leader_epoch < self.leader_epoch:
+            raise ApiError(ErrorCode.FENCED_LEADER_EPOCH)
+        raise ApiError(ErrorCode.UNKNOWN_LEADER_EPOCH)
+
+    def append(self, batch: memoryview, now_ms: int) -> Written:
+        """Append the one batch that ``batch`` is; ``now_ms`` bounds its timestamps.
+
+        The batch itself is not opened, except for compacted topics. Raises ApiError, BatchCorrupt and what
+        ``PartitionLog.append`` raises. The rules are those of Kafka's UnifiedLog and LogValidator.
+        """
+        config = self.config
+        header = self._check(batch)
+        if config.message_timestamp_type == "LogAppendTime":
+            stamp_append_time(batch, 0, now_ms)
+            header = read_header(batch)
+            appended = self.log.append(batch, header, self.leader_epoch)
+            append_time_ms = now_ms if appended.append_time_ms < 0 else appended.append_time_ms
+        else:
+            self._check_timestamps(batch, header, now_ms)
+            appended = self.log.append(batch, header, self.leader_epoch)
+            append_time_ms = appended.append_time_ms
+        if self.watchers:
+            for watcher in tuple(self.watchers):
+                watcher.grew(len(batch))
+        return Written(appended.base_offset, append_time_ms)
+
+    def _check(self, batch: memoryview) -> BatchHeader:
+        try:
+            header = read_header(batch)
+        except UnknownMagic as error:
+            raise ApiError(ErrorCode.INVALID_RECORD, str(error)) from None
+        if header.size_bytes != len(batch):
+            raise ApiError(ErrorCode.INVALID_RECORD, "a partition takes exactly one record batch per request")
+        if header.base_offset:
+            raise ApiError(ErrorCode.INVALID_RECORD, f"the base offset is {header.base_offset} instead of 0")
+        if len(batch) > self.config.max_message_bytes:
+            raise ApiError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"a batch of {len(batch)} bytes, max.message.bytes is {self.config.max_message_bytes}",
+            )
+        verify(batch)
+        if header.is_control:
+            raise ApiError(ErrorCode.INVALID_RECORD, "clients cannot write control batches")
+        if header.records_count <= 0 or header.last_offset_delta != header.records_count - 1:
+            raise ApiError(
+                ErrorCode.INVALID_RECORD,
+                f"{header.records_count} records with a last offset delta of {header.last_offset_delta}",
+            )
+        if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
+            raise ApiError(ErrorCode.INVALID_RECORD, "an idempotent producer's batch needs an epoch and a sequence")
+        if header.is_transactional:
+            raise ApiError(ErrorCode.INVALID_TXN_STATE, "the partition is in no transaction of this producer")
+        header.codec  # noqa: B018 - raises for a codec that does not exist
+        if self.config.is_compacted:
+            self._check_keys(batch)
+        return header
+
+    def _check_keys(self, batch: memoryview) -> None:
+        """A compacted topic keeps the last record of each key, so each record needs one."""
+        keyless = [delta for delta, is_null in keys(batch) if is_null]
+        if keyless:
+            text = "Compacted topic cannot accept message without key"
+            raise RecordsRefused(
+                ErrorCode.INVALID_RECORD, "One or more records have been rejected", [(i, text) for i in keyless]
+            )
+
+    def _check_timestamps(self, batch: memoryview, header: BatchHeader, now_ms: int) -> None:
+        if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
+            raise ApiError(ErrorCode.INVALID_TIMESTAMP, "only the broker sets log append times")
+        config = self.config
+        newest = now_ms + config.message_timestamp_after_max_ms
+        if header.max_timestamp > newest or header.base_timestamp > newest:
+            raise self._timestamps_refused(batch, now_ms)
+        if config.message_timestamp_before_max_ms != FOREVER_MS:
+            oldest = now_ms - config.message_timestamp_before_max_ms
+            if any(record.timestamp != NO_TIMESTAMP and record.timestamp < oldest for record in records(batch)):
+                raise self._timestamps_refused(batch, now_ms)
+
+    def _timestamps_refused(self, batch: memoryview, now_ms: int) -> ApiError:
+        oldest = now_ms - self.config.message_timestamp_before_max_ms
+        newest = now_ms + self.config.message_timestamp_after_max_ms
+        wrong = [
+            (index, f"timestamp {record.timestamp} is not between {max(oldest, 0)} and {newest}")
+            for index, record in enumerate(records(batch))
+            if record.timestamp != NO_TIMESTAMP and not oldest <= record.timestamp <= newest
+        ]
+        return RecordsRefused(ErrorCode.INVALID_TIMESTAMP, "One or more records have been rejected", wrong)
+
+    def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool) -> Slice:
+        """Return batches from ``fetch_offset`` on; see ``PartitionLog.read``."""
+        return self.log.read(fetch_offset, max_bytes, at_least_one)
+
+    def forget(self) -> None:
+        """Tell everybody who waits that the partition is gone."""
+        for watcher in tuple(self.watchers):
+            watcher.gone()

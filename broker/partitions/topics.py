@@ -1,0 +1,164 @@
+"""The topics of this broker: made, found and deleted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...protocol.errors import ErrorCode
+from ...protocol.primitives import ZERO_UUID
+from ...storage.catalog import Catalog, LeaderEpochsBumped, StoredTopic, TopicCreated, TopicRemoved
+from ...storage.clock import Clock
+from ..config import BrokerConfig, TopicConfig
+from ..errors import ApiError
+from .partition import Partition
+
+if TYPE_CHECKING:
+    from ...storage.datadir import DataDir
+
+NAME_LENGTH_MAX = 249
+# Kafka keeps these two for its coordinators, and the third for its controllers.
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state"})
+CLUSTER_METADATA_TOPIC = "__cluster_metadata"
+# Kafka's limit for one request; also what one topic may have here.
+PARTITIONS_PER_REQUEST_MAX = 10_000
+
+_NAME = re.compile(r"[a-zA-Z0-9._-]+")
+
+
+class Topic:
+    """A topic and its partitions, by index. ``topic_id``: 16 bytes."""
+
+    __slots__ = ("config", "configs", "name", "partitions", "topic_id")
+
+    def __init__(
+        self, name: str, topic_id: bytes, configs: Mapping[str, str], config: TopicConfig, partitions: list[Partition]
+    ) -> None:
+        self.name = name
+        self.topic_id = topic_id
+        self.configs = configs
+        self.config = config
+        self.partitions = partitions
+
+
+class Topics:
+    """All topics, by name and by id."""
+
+    def __init__(self, catalog: Catalog, data_dir: DataDir, config: BrokerConfig, clock: Clock) -> None:
+        self._catalog = catalog
+        self._data_dir = data_dir
+        self._config = config
+        self._clock = clock
+        self._by_name: dict[str, Topic] = {}
+        self._by_id: dict[bytes, Topic] = {}
+        self._collisions: dict[str, str] = {}
+        if not data_dir.was_clean:
+            catalog.commit(LeaderEpochsBumped())
+        for stored in catalog.topics():
+            self._add(stored)
+
+    def __iter__(self) -> Iterator[Topic]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def get(self, name: str) -> Topic | None:
+        return self._by_name.get(name)
+
+    def with_id(self, topic_id: bytes) -> Topic | None:
+        return self._by_id.get(topic_id)
+
+    def find(self, name: str, topic_id: bytes = ZERO_UUID) -> Topic:
+        """Return the topic with that id, or of that name when the id is zero.
+
+        Raises ApiError: UNKNOWN_TOPIC_ID or UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        if topic_id != ZERO_UUID:
+            topic = self._by_id.get(topic_id)
+            if topic is None:
+                raise ApiError(ErrorCode.UNKNOWN_TOPIC_ID)
+            return topic
+        topic = self._by_name.get(name)
+        if topic is None:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return topic
+
+    def partition(self, name: str, topic_id: bytes, index: int) -> Partition:
+        """Return a partition of the topic that ``find`` finds. Raises ApiError."""
+        partitions = self.find(name, topic_id).partitions
+        if not 0 <= index < len(partitions):
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return partitions[index]
+
+    def check_name_form(self, name: str) -> None:
+        """Raises ApiError when no topic can have that name (Kafka's Topic.validate)."""
+        if not name or name in (".", "..") or len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name):
+            raise ApiError(
+                ErrorCode.INVALID_TOPIC_EXCEPTION,
+                f"a topic name has 1 to {NAME_LENGTH_MAX} of the characters a-z, A-Z, 0-9, '.', '_' and '-',"
+                " and is not '.' or '..'",
+            )
+
+    def check_name(self, name: str) -> None:
+        """Raises ApiError when ``name`` cannot be a new topic's: by its form, because it exists or nearly exists."""
+        self.check_name_form(name)
+        if name in self._by_name:
+            raise ApiError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists.")
+        other = self._collisions.get(_collision_key(name))
+        if other is not None:
+            raise ApiError(
+                ErrorCode.INVALID_TOPIC_EXCEPTION,
+                f"Topic '{name}' collides with existing topic: {other}: '.' and '_' are the same in metric names",
+            )
+
+    def create(self, name: str, partition_count: int, configs: Mapping[str, str]) -> Topic:
+        """Make a topic whose name, count and settings have been checked. Raises CatalogError."""
+        stored = StoredTopic(self.new_id(), name, partition_count, 0, configs)
+        self._catalog.commit(TopicCreated(stored))
+        return self._add(stored)
+
+    def new_id(self) -> bytes:
+        """Return an id that no topic has: a version 4 UUID that does not begin with '-' in base64, as in Kafka."""
+        while True:
+            drawn = bytearray(self._clock.random_bytes(16))
+            drawn[6] = drawn[6] & 0x0F | 0x40
+            drawn[8] = drawn[8] & 0x3F | 0x80
+            if drawn[0] >> 2 != 62 and bytes(drawn) not in self._by_id:
+                return bytes(drawn)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete topics with their logs and the offsets committed for them. Raises CatalogError."""
+        topics = [self._by_name[name] for name in names]
+        self._catalog.commit(*(TopicRemoved(topic.name) for topic in topics))
+        for topic in topics:
+            del self._by_name[topic.name]
+            del self._by_id[topic.topic_id]
+            del self._collisions[_collision_key(topic.name)]
+            for partition in topic.partitions:
+                self._data_dir.remove_log(topic.name, partition.index)
+                partition.forget()
+
+    def _add(self, stored: StoredTopic) -> Topic:
+        config = TopicConfig(stored.configs, self._config)
+        partitions = [
+            Partition(
+                stored.name,
+                index,
+                stored.leader_epoch,
+                config,
+                partial(self._data_dir.open_log, stored.name, index, stored.topic_id, config),
+            )
+            for index in range(stored.partition_count)
+        ]
+        topic = Topic(stored.name, stored.topic_id, stored.configs, config, partitions)
+        self._by_name[topic.name] = topic
+        self._by_id[topic.topic_id] = topic
+        self._collisions[_collision_key(topic.name)] = topic.name
+        return topic
+
+
+def _collision_key(name: str) -> str:
+    return name.replace(".", "_")
