@@ -12,7 +12,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ...protocol.framing import LARGE_BYTES, FrameReader
 from ...protocol.primitives import MalformedMessage
@@ -71,7 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         self.session: Session
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._transport = transport
         peer = transport.get_extra_info("peername") or ("", 0)
         local = transport.get_extra_info("sockname") or ("", 0)

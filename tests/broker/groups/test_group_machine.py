@@ -8,7 +8,14 @@ import pytest
 from barnabas.protocol.errors import ErrorCode as E
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 REBALANCE_TIMEOUT_MS = 20_000
 CLIENTS_MAX = 6
@@ -21,10 +28,12 @@ class Client:
 
     instance_id: str | None
     version: int
+    slowness: int  # heartbeats between join and sync
     member_id: str = ""
     generation_id: int = -1
     subscription: int = 0
     leads: bool = False
+    heartbeats_to_sync: int = 0
     joining: Any = None
     syncing: Any = None
     proposal: dict[str, bytes] = field(default_factory=dict)
@@ -92,14 +101,16 @@ class Machine(RuleBasedStateMachine):
                 client.proposal[member.member_id] = b"%d" % next(COUNTS)
                 if member.group_instance_id:
                     client.proposal[member.group_instance_id] = client.proposal[member.member_id]
-        self.sync(client)
+        client.heartbeats_to_sync = client.slowness
 
     def sync(self, client: Client) -> None:
+        was_completing = self.groups.state() == "CompletingRebalance"
         client.syncing = self.ask(self.groups.sync(client, client.proposal, group_instance_id=client.instance_id))
         if client.leads:
             assert not client.syncing.waits
-            if client.syncing.error is E.NONE:
-                self.given.setdefault(client.generation_id, client.proposal)
+            if client.syncing.error is E.NONE and was_completing:
+                assert client.generation_id not in self.given
+                self.given[client.generation_id] = client.proposal
 
     def synced(self, client: Client) -> None:
         result, client.syncing = client.syncing, None
@@ -127,8 +138,12 @@ class Machine(RuleBasedStateMachine):
                 self.synced(client)
         elif client.generation_id < 0:
             self.join(client)
+        elif client.assignment is None and client.heartbeats_to_sync == 0:
+            self.sync(client)
         elif error := self.groups.heartbeat(client, client.instance_id):
             self.refused(client, error)
+        else:
+            client.heartbeats_to_sync = max(client.heartbeats_to_sync - 1, 0)
 
     @property
     def group(self) -> Any:
@@ -141,14 +156,21 @@ class Machine(RuleBasedStateMachine):
     # What happens to them
 
     @precondition(lambda self: len(self.clients) < CLIENTS_MAX)
-    @rule(version=st.sampled_from([2, 3, 5, 8, 9]))
-    def start_dynamic(self, version):
-        self.clients.append(Client(None, version))
+    @rule(version=st.sampled_from([2, 3, 5, 8, 9]), slowness=st.sampled_from([0, 0, 14]))
+    def start_dynamic(self, version, slowness):
+        self.clients.append(Client(None, version, slowness))
 
     @rule(version=st.sampled_from([5, 8, 9]), instance_id=st.sampled_from("xyz"))
     def start_or_restart_static(self, version, instance_id):
         self.clients = [client for client in self.clients if client.instance_id != instance_id]
-        self.clients.append(Client(instance_id, version))
+        self.clients.append(Client(instance_id, version, 0))
+
+    @initialize(versions=st.lists(st.sampled_from([2, 9]), max_size=3), is_static=st.booleans())
+    def begin_with_some(self, versions, is_static):
+        self.clients = [Client(None, version, 0) for version in versions]
+        if is_static:
+            self.clients.append(Client("x", 9, 0))
+        self.all_who_live_end_up_in_one_stable_group()
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data())
@@ -244,8 +266,7 @@ class Machine(RuleBasedStateMachine):
         members = {client.member_id for client in self.clients}
         return set(self.groups.members()) == members and (
             not members
-            or (self.groups.state() == "Stable"
-            and all(client.assignment is not None for client in self.clients))
+            or (self.groups.state() == "Stable" and all(client.assignment is not None for client in self.clients))
         )
 
     # What holds
@@ -295,7 +316,7 @@ def test_no_member_is_forgotten_whatever_happens(make_groups, delay_ms):
     run_state_machine_as_test(
         lambda: Machine(make_groups(group_initial_rebalance_delay_ms=delay_ms)),
         settings=settings(
-            max_examples=50,
+            max_examples=150,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

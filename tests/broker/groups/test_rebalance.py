@@ -237,6 +237,30 @@ def test_a_session_does_not_end_while_the_member_waits_for_its_assignment(groups
     assert groups.heartbeat(follower) is E.NONE
 
 
+def test_a_member_that_waited_for_longer_than_its_session_can_still_time_out(groups):
+    leader, follower = groups.stable({}, {})
+    rejoined = groups.join(leader.member_id)
+    keep_alive(groups, 20, follower)
+    again = groups.join(follower.member_id)
+    synced = groups.sync(again)
+    keep_alive(groups, 20, rejoined)
+    groups.sync(rejoined)
+    assert (synced.error, groups.state()) == (E.NONE, "Stable")
+    keep_alive(groups, 9, rejoined)
+    assert groups.state() == "Stable"
+    keep_alive(groups, 2, rejoined)
+    assert list(groups.members()) == [leader.member_id]
+
+
+def test_a_member_that_waited_for_the_others_and_then_fell_silent_is_let_go(groups):
+    leader, follower = groups.stable({}, {})
+    rejoined = groups.join(leader.member_id)
+    keep_alive(groups, 20, follower)
+    again = groups.join(follower.member_id)
+    keep_alive(groups, 11, again)
+    assert groups.heartbeat(rejoined) is E.UNKNOWN_MEMBER_ID
+
+
 def test_a_session_begins_anew_with_the_answer_to_the_join(groups):
     leader, _ = groups.stable({}, {})
     rejoined = groups.join(leader.member_id)

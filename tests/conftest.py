@@ -1,0 +1,28 @@
+"""What every test may use."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.process import BrokerProcess, running
+from support.wire import Wire
+
+with warnings.catch_warnings():
+    # kafka-python warns about itself on Python 3.11 when it is imported.
+    warnings.simplefilter("ignore")
+    import kafka  # noqa: F401
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    """A broker process with an empty data directory."""
+    with running(tmp_path / "data") as process:
+        yield process
+
+
+@pytest.fixture
+def wire(broker: BrokerProcess) -> Iterator[Wire]:
+    """A connection to ``broker``."""
+    with Wire(broker.port) as connection:
+        yield connection
