@@ -47,3 +47,7 @@ format: $(VENV)/lint.done  ## let ruff write
 types: $(VENV)/lint.done  ## mypy, strict, on the package by its name
 	@mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/barnabas
 	MYPYPATH=$(VENV)/types $(BIN)/mypy -p barnabas.protocol -p barnabas.storage -p barnabas.broker -m barnabas.__main__
+
+.PHONY: bench
+bench: $(VENV)/test.done  ## speed and size, each beside a plain server in the same run
+	$(BIN)/python tests/bench/run.py $(ARGS)

@@ -1,0 +1,116 @@
+"""Load for a broker, encoded before it is sent: what is measured is the broker, not the client."""
+
+import os
+import selectors
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from barnabas.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from barnabas.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from barnabas.protocol.messages.topics import CreatableTopic, CreateTopicsRequest
+from barnabas.protocol.records import Record, build_batch
+from support.wire import Wire
+
+PRODUCE_VERSION = 9
+FETCH_VERSION = 12
+
+
+class Result(NamedTuple):
+    """``cpu_us``: what the server spent per request, all threads; latencies in us."""
+
+    requests_per_s: float
+    mb_per_s: float
+    cpu_us: float
+    p50_us: float
+    p99_us: float
+
+
+def create_topic(port: int, name: str, partitions: int = 1) -> None:
+    with Wire(port) as wire:
+        wire.call(CreateTopicsRequest(topics=[CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)]), 5)
+
+
+def produce_frame(port: int, topic: str, value_bytes: int, partition: int = 0) -> bytes:
+    """Return a Produce request with one batch of one record."""
+    batch = build_batch([Record(0, 1_700_000_000_000, None, bytes(value_bytes))])
+    data = [PartitionProduceData(index=partition, records=batch)]
+    request = ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=[TopicProduceData(name=topic, partition_data=data)])
+    with Wire(port) as wire:
+        return wire.frame(request, PRODUCE_VERSION)
+
+
+def fetch_frame(port: int, topic: str, offset: int, max_bytes: int) -> bytes:
+    asked = [FetchPartition(partition=0, fetch_offset=offset, partition_max_bytes=max_bytes)]
+    request = FetchRequest(
+        max_wait_ms=0, min_bytes=1, max_bytes=max_bytes, topics=[FetchTopic(topic=topic, partitions=asked)]
+    )
+    with Wire(port) as wire:
+        return wire.frame(request, FETCH_VERSION)
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def connect(port: int) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", port))
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def answer_bytes(port: int, frame: bytes) -> int:
+    """Send the frame once and return how long its answer is; every further answer is as long."""
+    with connect(port) as one:
+        one.sendall(frame)
+        head = one.recv(4, socket.MSG_WAITALL)
+        size: int = struct.unpack(">i", head)[0]
+        one.recv(size, socket.MSG_WAITALL)
+        return 4 + size
+
+
+def blast(
+    port: int, pid: int, frame: bytes, seconds: float, window: int = 1, connections: int = 1, payload_bytes: int = 0
+) -> Result:
+    """Keep ``window`` requests in flight on each connection for ``seconds``.
+
+    ``payload_bytes``: what counts for MB/s per request; 0: the frame.
+    """
+    size = answer_bytes(port, frame)
+    frames = memoryview(frame * window)
+    selector = selectors.DefaultSelector()
+    sockets = [connect(port) for _ in range(connections)]
+    pending = dict.fromkeys(sockets, 0)
+    buffer = bytearray(1 << 20)
+    latencies = []
+    for one in sockets:
+        selector.register(one, selectors.EVENT_READ)
+    done = 0
+    cpu = cpu_seconds(pid)
+    begin = sent = time.perf_counter()
+    for one in sockets:
+        one.sendall(frames)
+    while time.perf_counter() - begin < seconds:
+        for key, _ in [(None, None)] if connections == 1 else selector.select():
+            one = sockets[0] if key is None else key.fileobj
+            pending[one] += one.recv_into(buffer)
+            answered, pending[one] = divmod(pending[one], size)
+            if not answered:
+                continue
+            done += answered
+            if window == 1:
+                now = time.perf_counter()
+                latencies.append(now - sent)
+                sent = now
+            one.sendall(frames[: answered * len(frame)])
+    elapsed = time.perf_counter() - begin
+    cpu = cpu_seconds(pid) - cpu
+    for one in sockets:
+        one.close()
+    latencies.sort()
+    p50, p99 = (latencies[int(len(latencies) * q)] * 1e6 if latencies else 0.0 for q in (0.5, 0.99))
+    per_s = done / elapsed
+    return Result(per_s, per_s * (payload_bytes or len(frame)) / 1e6, cpu / max(done, 1) * 1e6, p50, p99)
