@@ -50,4 +50,4 @@ types: $(VENV)/lint.done  ## mypy, strict, on the package by its name
 
 .PHONY: bench
 bench: $(VENV)/test.done  ## speed and size, each beside a plain server in the same run
-	$(BIN)/python tests/bench/run.py $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)

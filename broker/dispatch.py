@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..protocol.schema import Request, Response
     from .context import Context
 
-_PREFIX = struct.Struct(">ii")
+_HEAD = struct.Struct(">ii").pack
+_TAGGED_HEAD = struct.Struct(">iiB").pack
 
 
 class Route:
@@ -38,7 +39,10 @@ class Route:
     def read(self, frame: memoryview, position: int) -> Request:
         """Decode the request whose header fields end at ``position``. Raises MalformedMessage."""
         if self._is_flexible:
-            position = codec.skip_tags(frame, position)
+            if position < len(frame) and not frame[position]:
+                position += 1
+            else:
+                position = codec.skip_tags(frame, position)
         request, _ = self._decode(frame, position)
         return request  # type: ignore[no-any-return]
 
@@ -62,11 +66,11 @@ class Route:
     def encode(self, response: Response, correlation_id: int) -> list[Buffer]:
         """Return the frame of the response; record batches in it are not copied."""
         buffers = self._encode(response)
-        size = 4 + self._is_tagged + sum(map(len, buffers))
-        head = _PREFIX.pack(size, correlation_id)
+        size = len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
         if self._is_tagged:
-            head += b"\0"
-        buffers[0] = head + buffers[0]
+            buffers[0] = _TAGGED_HEAD(size + 5, correlation_id, 0) + buffers[0]
+        else:
+            buffers[0] = _HEAD(size + 4, correlation_id) + buffers[0]
         return buffers
 
 

@@ -329,7 +329,8 @@ class _Writer(_Source):
         for field in tagged:
             value = f"{source}.{field.name}"
             default = field.default() if callable(field.default) else field.default
-            self.line(f"if {value} != {self.constant('d', default)}:")
+            known = self.constant("d", default)
+            self.line(f"if {value} is not {known} and {value} != {known}:")
             self.depth += 1
             self.raw("out = bytearray()")
             self.value(field.type, value, self.version in field.nullable)

@@ -162,11 +162,14 @@ def primitive_of(type_: Any) -> Primitive | None:
 
 
 def zero_of(type_: Any) -> Any:
-    """Return what Kafka takes for a field without a stated default: 0, "", an empty list or a default struct."""
+    """Return what Kafka takes for a field without a stated default: 0, "", an empty list or a default struct.
+
+    The struct is one and the same for all messages: put another in its place, never change it.
+    """
     if element_of(type_) is not None:
         return list
     primitive = primitive_of(type_)
-    return type_ if primitive is None else primitive.zero
+    return type_() if primitive is None else primitive.zero
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

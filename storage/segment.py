@@ -103,7 +103,10 @@ class Segment:
         if written != size:
             self._write_rest(batch, position, written)
         self.size = position + size
-        self.note(position, size, last_offset, max_timestamp, index_interval_bytes)
+        if not position or max_timestamp > self.max_timestamp or self._bytes_since_index > index_interval_bytes:
+            self.note(position, size, last_offset, max_timestamp, index_interval_bytes)
+        else:
+            self._bytes_since_index += size
 
     def _write_rest(self, batch: memoryview, position: int, written: int) -> None:
         try:

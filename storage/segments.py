@@ -2,12 +2,13 @@
 
 import errno
 import logging
+import struct
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..protocol.records import BatchHeader, assign
+from ..protocol.records import BatchHeader
 from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import BatchTooLarge, LogOffline, OffsetNotInLog
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # What was appended this recently is in memory; asking the kernel is only worth it for what lies further back.
 RECENT_BYTES = 8 * 2**20
+# What a batch gets when it takes its place: base offset, (length,) leader epoch; all of it before what the CRC covers.
+_PLACE = struct.Struct(">qii")
 _NOTHING = Slice(memoryview(b""), None)
 
 
@@ -73,7 +76,7 @@ class SegmentedLog:
                 segment = self.roll()
             if leader_epoch != self.epochs.latest:
                 self.epochs.assign(leader_epoch, base_offset)
-            assign(batch, 0, base_offset, leader_epoch)
+            _PLACE.pack_into(batch, 0, base_offset, header.batch_length, leader_epoch)
             segment.append(batch, last_offset, header.max_timestamp, self.settings.index_interval_bytes)
         except OSError as error:
             raise self.failed(error) from error

@@ -51,7 +51,8 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
     """
     if request.acks not in (-1, 0, 1):
         return _refused(request, ErrorCode.INVALID_REQUIRED_ACKS)
-    now_ms = context.broker.clock.now_ms()
+    broker = context.broker
+    now_ms = broker.clock.now_ms()
     unsynced: list[tuple[Partition, PartitionProduceResponse]] = []
     responses = []
     failed = False
@@ -64,9 +65,7 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
                 result = _failure(data.index, error)
                 failed = True
             else:
-                log = partition.log
-                unflushed = log.log_end_offset - log.recovery_point
-                if context.broker.acknowledge_durable or unflushed >= partition.config.flush_messages:
+                if broker.acknowledge_durable or partition.must_sync:
                     unsynced.append((partition, result))
             results.append(result)
         responses.append(TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results))
@@ -74,7 +73,7 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
         if failed:
             raise CloseConnection("a Produce request without an answer failed")
         for partition, _ in unsynced:
-            context.broker.request_sync(partition.log)
+            broker.request_sync(partition.log)
         return None
     response = ProduceResponse(responses=responses)
     return _when_synced(response, unsynced, context) if unsynced else response

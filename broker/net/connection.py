@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, cast
 
 from ...protocol.framing import LARGE_BYTES, FrameReader
 from ...protocol.primitives import MalformedMessage
+from ...protocol.schema import Response
 from ..context import Context
 from ..errors import CloseConnection
 from .session import Session
 
 if TYPE_CHECKING:
     from ...protocol.codec import Buffer
-    from ...protocol.schema import Request, Response
+    from ...protocol.schema import Request
     from ..dispatch import Route
     from .listener import Shared
 
@@ -59,7 +60,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reader = FrameReader(shared.scratch, shared.pool, shared.frame_bytes_max)
         self._transport: asyncio.Transport
         self._client = b""
-        self._client_id: str | None = None
+        self._contexts: dict[int, Context] = {}
         self._waiting: deque[Waiting] = deque()
         self._tasks: set[asyncio.Future[Response | None]] = set()
         self._out: list[Buffer] = []
@@ -152,30 +153,34 @@ class Connection(asyncio.BufferedProtocol):
     def _handle(self, frame: memoryview) -> None:
         key, version, correlation_id, length = _HEADER.unpack_from(frame)
         route = self._shared.route(key, version)
-        position = 10
-        if length >= 0:
-            position += length
-            if position > len(frame):
-                raise MalformedMessage("the client id ends outside the frame")
-            client = frame[10:position]
-            if client != self._client:
-                self._client = bytes(client)
-                self._client_id = self._client.decode(errors="replace")
+        position = 10 + length if length > 0 else 10
+        if position > len(frame):
+            raise MalformedMessage("the client id ends outside the frame")
         request = route.read(frame, position)
-        context = Context(self._shared.broker, self.session, self._client_id if length >= 0 else None, version)
+        # Clients give the same id with every request, so the same context serves all requests of a version.
+        context = self._contexts.get(version)
+        if context is None or frame[8:position] != self._client:
+            context = self._make_context(frame, position, version)
         answer = route.call(request, context)
-        if answer is None:
-            return
-        if isinstance(answer, Awaitable):
+        if isinstance(answer, Response):
+            buffers = route.encode(answer, correlation_id)
+            if self._waiting:
+                waiting = Waiting()
+                waiting.buffers = buffers
+                self._waiting.append(waiting)
+            else:
+                self._out += buffers
+        elif answer is not None:
             self._await(route, request, correlation_id, answer)
-            return
-        buffers = route.encode(answer, correlation_id)
-        if self._waiting:
-            waiting = Waiting()
-            waiting.buffers = buffers
-            self._waiting.append(waiting)
-        else:
-            self._out += buffers
+
+    def _make_context(self, frame: memoryview, position: int, version: int) -> Context:
+        client = bytes(frame[8:position])
+        if client != self._client:
+            self._client = client
+            self._contexts.clear()
+        client_id = None if client.startswith(b"\xff") else client[2:].decode(errors="replace")
+        context = self._contexts[version] = Context(self._shared.broker, self.session, client_id, version)
+        return context
 
     def _await(self, route: Route, request: Request, correlation_id: int, answer: Awaitable[Response | None]) -> None:
         waiting = Waiting()

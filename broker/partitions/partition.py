@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...protocol.errors import ErrorCode
 from ...protocol.records import (
+    ATTRIBUTES_OFFSET,
+    LOG_OVERHEAD,
+    BatchCorrupt,
     BatchHeader,
+    Codec,
     TimestampType,
     UnknownMagic,
+    crc32c,
     keys,
     read_header,
     records,
     stamp_append_time,
-    verify,
 )
 from ...storage.errors import LogOffline
 from ..config import TopicConfig
@@ -22,17 +26,10 @@ from ..errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...storage.log import PartitionLog, Slice
+    from ...storage.log import Appended, PartitionLog, Slice
 
 NO_TIMESTAMP = -1
 FOREVER_MS = 2**63 - 1
-
-
-class Written(NamedTuple):
-    """Where a batch went. ``append_time_ms``: -1 unless the log sets the timestamps."""
-
-    base_offset: int
-    append_time_ms: int
 
 
 class RecordsRefused(ApiError):
@@ -98,45 +95,53 @@ class Partition:
             raise ApiError(ErrorCode.FENCED_LEADER_EPOCH)
         raise ApiError(ErrorCode.UNKNOWN_LEADER_EPOCH)
 
-    def append(self, batch: memoryview, now_ms: int) -> Written:
+    def append(self, batch: memoryview, now_ms: int) -> Appended:
         """Append the one batch that ``batch`` is; ``now_ms`` bounds its timestamps.
 
         The batch itself is not opened, except for compacted topics. Raises ApiError, BatchCorrupt and what
         ``PartitionLog.append`` raises. The rules are those of Kafka's UnifiedLog and LogValidator.
         """
-        config = self.config
         header = self._check(batch)
-        if config.message_timestamp_type == "LogAppendTime":
+        log = self._log or self.log
+        if self.config.message_timestamp_type == "LogAppendTime":
             stamp_append_time(batch, 0, now_ms)
             header = read_header(batch)
-            appended = self.log.append(batch, header, self.leader_epoch)
-            append_time_ms = now_ms if appended.append_time_ms < 0 else appended.append_time_ms
+            appended = log.append(batch, header, self.leader_epoch)
+            if appended.append_time_ms < 0:
+                appended = appended._replace(append_time_ms=now_ms)
         else:
             self._check_timestamps(batch, header, now_ms)
-            appended = self.log.append(batch, header, self.leader_epoch)
-            append_time_ms = appended.append_time_ms
+            appended = log.append(batch, header, self.leader_epoch)
         if self.watchers:
             for watcher in tuple(self.watchers):
                 watcher.grew(len(batch))
-        return Written(appended.base_offset, append_time_ms)
+        return appended
+
+    @property
+    def must_sync(self) -> bool:
+        """True when so much is not on disk yet that the next acknowledgement waits for it (``flush.messages``)."""
+        log = self.log
+        return log.log_end_offset - log.recovery_point >= self.config.flush_messages
 
     def _check(self, batch: memoryview) -> BatchHeader:
+        size = len(batch)
         try:
             header = read_header(batch)
         except UnknownMagic as error:
             raise ApiError(ErrorCode.INVALID_RECORD, str(error)) from None
-        if header.size_bytes != len(batch):
+        if header.batch_length + LOG_OVERHEAD != size:
             raise ApiError(ErrorCode.INVALID_RECORD, "a partition takes exactly one record batch per request")
         if header.base_offset:
             raise ApiError(ErrorCode.INVALID_RECORD, f"the base offset is {header.base_offset} instead of 0")
-        if len(batch) > self.config.max_message_bytes:
+        if size > self.config.max_message_bytes:
             raise ApiError(
                 ErrorCode.MESSAGE_TOO_LARGE,
-                f"a batch of {len(batch)} bytes, max.message.bytes is {self.config.max_message_bytes}",
+                f"a batch of {size} bytes, max.message.bytes is {self.config.max_message_bytes}",
             )
-        verify(batch)
-        if header.is_control:
-            raise ApiError(ErrorCode.INVALID_RECORD, "clients cannot write control batches")
+        if crc32c(batch[ATTRIBUTES_OFFSET:]) != header.crc:
+            raise BatchCorrupt("the CRC of the batch does not match its bytes")
+        if header.attributes > Codec.ZSTD or header.attributes < 0:
+            self._check_attributes(header)
         if header.records_count <= 0 or header.last_offset_delta != header.records_count - 1:
             raise ApiError(
                 ErrorCode.INVALID_RECORD,
@@ -144,12 +149,19 @@ class Partition:
             )
         if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
             raise ApiError(ErrorCode.INVALID_RECORD, "an idempotent producer's batch needs an epoch and a sequence")
-        if header.is_transactional:
-            raise ApiError(ErrorCode.INVALID_TXN_STATE, "the partition is in no transaction of this producer")
-        header.codec  # noqa: B018 - raises for a codec that does not exist
         if self.config.is_compacted:
             self._check_keys(batch)
         return header
+
+    def _check_attributes(self, header: BatchHeader) -> None:
+        """Look at attributes that say more than which codec it is."""
+        if header.is_control:
+            raise ApiError(ErrorCode.INVALID_RECORD, "clients cannot write control batches")
+        if header.is_transactional:
+            raise ApiError(ErrorCode.INVALID_TXN_STATE, "the partition is in no transaction of this producer")
+        if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
+            raise ApiError(ErrorCode.INVALID_TIMESTAMP, "only the broker sets log append times")
+        header.codec  # noqa: B018 - raises for a codec that does not exist
 
     def _check_keys(self, batch: memoryview) -> None:
         """A compacted topic keeps the last record of each key, so each record needs one."""
@@ -161,8 +173,6 @@ class Partition:
             )
 
     def _check_timestamps(self, batch: memoryview, header: BatchHeader, now_ms: int) -> None:
-        if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
-            raise ApiError(ErrorCode.INVALID_TIMESTAMP, "only the broker sets log append times")
         config = self.config
         newest = now_ms + config.message_timestamp_after_max_ms
         if header.max_timestamp > newest or header.base_timestamp > newest:

@@ -88,10 +88,11 @@ class Topics:
 
     def partition(self, name: str, topic_id: bytes, index: int) -> Partition:
         """Return a partition of the topic that ``find`` finds. Raises ApiError."""
-        partitions = self.find(name, topic_id).partitions
-        if not 0 <= index < len(partitions):
-            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        return partitions[index]
+        topic = self._by_name.get(name) if name else None
+        partitions = (topic or self.find(name, topic_id)).partitions
+        if 0 <= index < len(partitions):
+            return partitions[index]
+        raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
     def check_name_form(self, name: str) -> None:
         """Raises ApiError when no topic can have that name (Kafka's Topic.validate)."""

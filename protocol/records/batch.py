@@ -136,7 +136,7 @@ def read_header(buf: ReadableBuffer, position: int = 0) -> BatchHeader:
     them) when the bytes are of another format.
     """
     try:
-        header = BatchHeader._make(HEADER.unpack_from(buf, position))
+        header = BatchHeader(*HEADER.unpack_from(buf, position))
     except struct.error:
         raise _refusal(memoryview(buf)[position:]) from None
     if header.batch_length < _BATCH_LENGTH_MIN or header.magic != MAGIC:

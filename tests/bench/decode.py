@@ -50,7 +50,9 @@ def by_hand(buffer: memoryview, p: int) -> tuple[object, ...]:
 
 def main() -> None:
     data = [PartitionProduceData(index=0, records=bytes(180))]
-    request = ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=[TopicProduceData(name="topic", partition_data=data)])
+    request = ProduceRequest(
+        acks=-1, timeout_ms=30_000, topic_data=[TopicProduceData(name="topic", partition_data=data)]
+    )
     frame = memoryview(codec.encode(request, 9))
     compiled = codec.decoder(ProduceRequest, 9, flexible=True)
     ours, theirs = (

@@ -30,14 +30,19 @@ class Result(NamedTuple):
 
 def create_topic(port: int, name: str, partitions: int = 1) -> None:
     with Wire(port) as wire:
-        wire.call(CreateTopicsRequest(topics=[CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)]), 5)
+        wire.call(
+            CreateTopicsRequest(topics=[CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)]),
+            5,
+        )
 
 
 def produce_frame(port: int, topic: str, value_bytes: int, partition: int = 0) -> bytes:
     """Return a Produce request with one batch of one record."""
     batch = build_batch([Record(0, 1_700_000_000_000, None, bytes(value_bytes))])
     data = [PartitionProduceData(index=partition, records=batch)]
-    request = ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=[TopicProduceData(name=topic, partition_data=data)])
+    request = ProduceRequest(
+        acks=-1, timeout_ms=30_000, topic_data=[TopicProduceData(name=topic, partition_data=data)]
+    )
     with Wire(port) as wire:
         return wire.frame(request, PRODUCE_VERSION)
 

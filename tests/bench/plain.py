@@ -1,13 +1,14 @@
 """Plain servers to compare with: what the machine allows when nothing is asked of the server.
 
-    plain.py copy FRAME_BYTES ANSWER_BYTES   recv_into, crc32c, copy, canned answer; one connection, blocking
-    plain.py send ANSWER_BYTES FRAME_BYTES   for each frame an answer from memory
-    plain.py echo FRAME_BYTES ANSWER_BYTES   uvloop, canned answer per frame
+plain.py copy FRAME_BYTES ANSWER_BYTES   recv_into, crc32c, copy, canned answer; one connection, blocking
+plain.py send ANSWER_BYTES FRAME_BYTES   for each frame an answer from memory
+plain.py echo FRAME_BYTES ANSWER_BYTES   uvloop, canned answer per frame
 """
 
 import asyncio
 import socket
 import sys
+import tempfile
 
 from barnabas.protocol.records import crc32c
 
@@ -18,8 +19,8 @@ def serve(kind: str, frame_bytes: int, answer_bytes: int) -> None:
     buffer = bytearray(frame_bytes)
     view = memoryview(buffer)
     kept = memoryview(bytearray(64 * 2**20))
-    answer = answer_bytes.to_bytes(4, "big") + bytes(answer_bytes - 4)
     answer = (answer_bytes - 4).to_bytes(4, "big") + bytes(answer_bytes - 4)
+    file = tempfile.TemporaryFile(buffering=0)
     while True:
         connection, _ = listening.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -33,6 +34,9 @@ def serve(kind: str, frame_bytes: int, answer_bytes: int) -> None:
                     position = 0
                 kept[position : position + frame_bytes] = view
                 position += frame_bytes
+            elif kind == "keep":
+                crc32c(view)
+                file.write(view)
             connection.sendall(answer)
 
 
