@@ -51,3 +51,7 @@ types: $(VENV)/lint.done  ## mypy, strict, on the package by its name
 .PHONY: bench
 bench: $(VENV)/test.done  ## speed and size, each beside a plain server in the same run
 	PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
+
+.PHONY: crash
+crash: $(VENV)/test.done  ## the slow tests: kill -9 twenty times, 5,000 connections, ...
+	$(BIN)/python -m pytest -m "slow and not conform" $(ARGS)

@@ -130,7 +130,14 @@ class Broker:
         That is at once, unless ``barnabas.acknowledge.durable`` makes it wait for the disk. Raises CatalogError.
         """
         if self.acknowledge_durable:
-            await self.request_sync(self._catalog_sync)
+            await self.synced()
+
+    async def synced(self) -> None:
+        """Return when what was committed to the catalog is on the disk. Raises CatalogError.
+
+        Changes of topics always wait for it: records may be durable, and then their topic has to be.
+        """
+        await self.request_sync(self._catalog_sync)
 
     async def stop(self) -> None:
         """Stop accepting, answer what can be answered, close the connections, and bring everything to the disk."""
@@ -141,6 +148,7 @@ class Broker:
         for topic in self.topics:
             for partition in topic.partitions:
                 partition.forget()
+        self.groups.close()
         await self.server.stop()
         self.data_dir.close()
 

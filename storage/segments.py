@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # What was appended this recently is in memory; asking the kernel is only worth it for what lies further back.
 RECENT_BYTES = 8 * 2**20
-# What a batch gets when it takes its place: base offset, (length,) leader epoch; all of it before what the CRC covers.
+# What a batch gets with its place in the log: base offset, (length,) leader epoch; the CRC covers none of it.
 _PLACE = struct.Struct(">qii")
 _NOTHING = Slice(memoryview(b""), None)
 

@@ -8,7 +8,6 @@ from collections import Counter
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.list_offsets import (
     EpochEndOffset,
-    ListOffsetsPartition,
     ListOffsetsPartitionResponse,
     ListOffsetsRequest,
     ListOffsetsResponse,
@@ -61,10 +60,12 @@ async def list_offsets(request: ListOffsetsRequest, context: Context) -> ListOff
             try:
                 if times_named[topic.name, asked.partition_index] > 1:
                     raise ApiError(ErrorCode.INVALID_REQUEST, "the partition is named twice")
+                if asked.timestamp < 0 and context.api_version < _SINCE.get(asked.timestamp, 2**15):
+                    raise ApiError(ErrorCode.UNSUPPORTED_VERSION)
                 partition = context.broker.topics.partition(topic.name, ZERO_UUID, asked.partition_index)
                 partition.check_leader_epoch(asked.current_leader_epoch)
                 is_committed = request.isolation_level == READ_COMMITTED
-                result.timestamp, result.offset = await _find(partition, asked, context.api_version, is_committed)
+                result.timestamp, result.offset = await _find(partition, asked.timestamp, is_committed)
                 if result.offset >= 0:
                     result.leader_epoch = _epoch_at(partition, result.offset)
             except Exception as error:
@@ -74,15 +75,10 @@ async def list_offsets(request: ListOffsetsRequest, context: Context) -> ListOff
     return ListOffsetsResponse(topics=topics)
 
 
-async def _find(
-    partition: Partition, asked: ListOffsetsPartition, version: int, is_committed: bool
-) -> tuple[int, int]:
+async def _find(partition: Partition, timestamp: int, is_committed: bool) -> tuple[int, int]:
     """Return timestamp and offset, -1 and -1 when there is none."""
-    timestamp = asked.timestamp
     log = partition.log
     end = partition.last_stable_offset if is_committed else partition.high_watermark
-    if timestamp < 0 and version < _SINCE.get(timestamp, 2**15):
-        raise ApiError(ErrorCode.UNSUPPORTED_VERSION, f"timestamp {timestamp} in version {version}")
     if timestamp == LATEST:
         return -1, end
     if timestamp in (EARLIEST, EARLIEST_LOCAL):

@@ -20,7 +20,7 @@ from ..context import Context
 from ..errors import ApiError, code_for
 from ..partitions.partition import Partition
 from ..partitions.topics import INTERNAL_TOPICS, Topic
-from ..registry import handles
+from ..registry import Answer, handles
 
 _BROKERS, _CONTROLLERS = 1, 2
 
@@ -36,7 +36,7 @@ def _refused(request: MetadataRequest, code: ErrorCode) -> MetadataResponse:
 
 
 @handles(MetadataRequest, refuse=_refused)
-def metadata(request: MetadataRequest, context: Context) -> MetadataResponse:
+def metadata(request: MetadataRequest, context: Context) -> Answer:
     """Describe the topics that are named, or all of them (KafkaApis.handleTopicMetadataRequest).
 
     A topic that does not exist is made when both the request and ``auto.create.topics.enable`` allow it; then, unlike
@@ -48,6 +48,7 @@ def metadata(request: MetadataRequest, context: Context) -> MetadataResponse:
     wants_all = asked is None or (version == 0 and not asked)
     if asked and version < 12 and any(topic.name is None or topic.topic_id != ZERO_UUID for topic in asked):
         return _refused(request, ErrorCode.INVALID_REQUEST)
+    topics_before = len(broker.topics)
     may_create = request.allow_auto_topic_creation and broker.config.bool("auto.create.topics.enable")
     found = (
         [_describe(topic, context) for topic in broker.topics]
@@ -59,7 +60,7 @@ def metadata(request: MetadataRequest, context: Context) -> MetadataResponse:
             if not topic.error_code:
                 topic.topic_authorized_operations = TOPIC_OPERATIONS
     host, port = context.session.endpoint
-    return MetadataResponse(
+    response = MetadataResponse(
         brokers=[
             MetadataResponseBroker(
                 node_id=broker.node_id, host=host, port=port, rack=broker.config.optional_string("broker.rack")
@@ -72,13 +73,19 @@ def metadata(request: MetadataRequest, context: Context) -> MetadataResponse:
             CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
         ),
     )
+    return response if len(broker.topics) == topics_before else _when_synced(response, context)
+
+
+async def _when_synced(response: MetadataResponse, context: Context) -> MetadataResponse:
+    await context.broker.synced()
+    return response
 
 
 def _find(asked: MetadataRequestTopic, context: Context, may_create: bool) -> MetadataResponseTopic:
     topics = context.broker.topics
     try:
         if asked.topic_id != ZERO_UUID:
-            return _describe(topics.find("", asked.topic_id), context)
+            return _describe(topics.find(None, asked.topic_id), context)
         name = asked.name
         if name is None:
             raise ApiError(ErrorCode.INVALID_REQUEST, "a topic is named or has an id")

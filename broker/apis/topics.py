@@ -54,11 +54,9 @@ async def create_topics(request: CreateTopicsRequest, context: Context) -> Creat
             results.append(_create(asked, count, request.validate_only, context))
         except Exception as error:
             results.append(
-                CreatableTopicResult(
-                    name=asked.name, error_code=code_for(error), error_message=message_for(error), configs=None
-                )
+                CreatableTopicResult(name=asked.name, error_code=code_for(error), error_message=message_for(error))
             )
-    await context.broker.committed()
+    await context.broker.synced()
     return CreateTopicsResponse(topics=results)
 
 
@@ -167,12 +165,12 @@ async def delete_topics(request: DeleteTopicsRequest, context: Context) -> Delet
                 raise ApiError(ErrorCode.INVALID_REQUEST, "Neither topic name nor id were specified.")
             if times_named[wanted.name if wanted.name is not None else wanted.topic_id] > 1:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name or id.")
-            topic = broker.topics.find(wanted.name or "", wanted.topic_id)
+            topic = broker.topics.find(wanted.name, wanted.topic_id)
             result.name, result.topic_id = topic.name, topic.topic_id
             broker.topics.delete([topic.name])
         except Exception as error:
             result.error_code = code_for(error)
             result.error_message = message_for(error)
         results.append(result)
-    await broker.committed()
+    await broker.synced()
     return DeleteTopicsResponse(responses=results)

@@ -61,7 +61,7 @@ class Shared:
         """Close the connections on which nothing has happened for ``connections.max.idle.ms``."""
         limit = self.loop.time() - self._idle_s
         for connection in list(self.connections):
-            if connection.last_active < limit:
+            if connection.last_active < limit and not connection.is_busy:
                 logger.info("closing the connection from %s: it is idle", connection.session.client_host)
                 connection.abort()
 
@@ -140,5 +140,6 @@ def _socket(family: int, address: tuple[object, ...], *, dual: bool = False) -> 
         made.bind(address)
     except OSError as error:
         made.close()
-        raise OSError(error.errno, f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
+        where = f"port {address[1]}" if dual or address[0] == "0.0.0.0" else f"{address[0]} port {address[1]}"
+        raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
     return made

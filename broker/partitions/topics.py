@@ -71,12 +71,12 @@ class Topics:
     def with_id(self, topic_id: bytes) -> Topic | None:
         return self._by_id.get(topic_id)
 
-    def find(self, name: str, topic_id: bytes = ZERO_UUID) -> Topic:
+    def find(self, name: str | None, topic_id: bytes = ZERO_UUID) -> Topic:
         """Return the topic with that id, or of that name when the id is zero.
 
-        Raises ApiError: UNKNOWN_TOPIC_ID or UNKNOWN_TOPIC_OR_PARTITION.
+        Raises ApiError: UNKNOWN_TOPIC_ID, also when there is no name either, or UNKNOWN_TOPIC_OR_PARTITION.
         """
-        if topic_id != ZERO_UUID:
+        if topic_id != ZERO_UUID or name is None:
             topic = self._by_id.get(topic_id)
             if topic is None:
                 raise ApiError(ErrorCode.UNKNOWN_TOPIC_ID)
@@ -89,7 +89,7 @@ class Topics:
     def partition(self, name: str, topic_id: bytes, index: int) -> Partition:
         """Return a partition of the topic that ``find`` finds. Raises ApiError."""
         topic = self._by_name.get(name) if name else None
-        partitions = (topic or self.find(name, topic_id)).partitions
+        partitions = (topic or self.find(name or None, topic_id)).partitions
         if 0 <= index < len(partitions):
             return partitions[index]
         raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)

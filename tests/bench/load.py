@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from support.wire import Wire
+
 from barnabas.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from barnabas.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from barnabas.protocol.messages.topics import CreatableTopic, CreateTopicsRequest
 from barnabas.protocol.records import Record, build_batch
-from support.wire import Wire
 
 PRODUCE_VERSION = 9
 FETCH_VERSION = 12

@@ -20,7 +20,7 @@ def serve(kind: str, frame_bytes: int, answer_bytes: int) -> None:
     view = memoryview(buffer)
     kept = memoryview(bytearray(64 * 2**20))
     answer = (answer_bytes - 4).to_bytes(4, "big") + bytes(answer_bytes - 4)
-    file = tempfile.TemporaryFile(buffering=0)
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the process
     while True:
         connection, _ = listening.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -37,7 +37,10 @@ def serve(kind: str, frame_bytes: int, answer_bytes: int) -> None:
             elif kind == "keep":
                 crc32c(view)
                 file.write(view)
-            connection.sendall(answer)
+            try:
+                connection.sendall(answer)
+            except ConnectionError:
+                break
 
 
 class Echo(asyncio.BufferedProtocol):

@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from barnabas.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from bench import decode, load, plain
 from support.process import READY, BrokerProcess
 from support.wire import Wire
+
+from barnabas.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -67,7 +68,7 @@ def warm_memory() -> None:
 
 
 def produce(name: str, value_bytes: int, window: int, connections: int, target: str) -> None:
-    """Compare with a loop that keeps what it receives in a growing file, as a log must, and with one that does not."""
+    """Compare with a loop that keeps what it receives in a growing file, as a log must, and one that does not."""
     kept, copied, results = [], [], []
     for _ in range(ROUNDS):
         warm_memory()

@@ -7,13 +7,14 @@ import re
 from typing import Any
 
 import pytest
-from barnabas.protocol.codec import ELEMENTS_MAX, decode, decoder, encode
-from barnabas.protocol.primitives import MalformedMessage
-from barnabas.protocol.schema import Message, element_of, primitive_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kio.serial import entity_reader, entity_writer
 from support.messages import MESSAGE_VERSIONS, MESSAGES, fields_in, instances
+
+from barnabas.protocol.codec import ELEMENTS_MAX, decode, decoder, encode
+from barnabas.protocol.primitives import MalformedMessage
+from barnabas.protocol.schema import Message, element_of, primitive_of
 
 CASES = [pytest.param(m, v, id=f"{m.__name__}-v{v}") for m, v in MESSAGE_VERSIONS]
 

@@ -1,6 +1,7 @@
 """What a broker runs with, and how DescribeConfigs tells it."""
 
 import pytest
+
 from barnabas.broker.config import BrokerConfig, ConfigEntry, ConfigError, ConfigSource, ConfigType, Given
 from barnabas.broker.config.table import BROKER_SETTINGS, TOPIC_SETTINGS
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from barnabas import __version__
 from barnabas.broker.config import ConfigError, Given
 from barnabas.broker.config.command_line import HELP, _parser, parse

@@ -1,6 +1,7 @@
 """Listeners and advertised listeners, in Kafka's syntax."""
 
 import pytest
+
 from barnabas.broker.config import Advertised, BrokerConfig, ConfigError, Listener
 
 MAP = "listener.security.protocol.map"

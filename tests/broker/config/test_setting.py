@@ -1,6 +1,7 @@
 """Values are read and written as Kafka reads and writes them."""
 
 import pytest
+
 from barnabas.broker.config.setting import (
     ConfigSource,
     ConfigType,

@@ -1,6 +1,7 @@
 """Where settings come from, and which place wins."""
 
 import pytest
+
 from barnabas.broker.config import ConfigError, Given, read_sources
 from barnabas.broker.config.sources import parse_properties, setting_named_by
 

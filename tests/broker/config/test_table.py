@@ -1,6 +1,7 @@
 """The table against the facts of Kafka 4.3, and against itself."""
 
 import pytest
+
 from barnabas.broker.config.setting import ConfigType, Dynamic
 from barnabas.broker.config.table import (
     ACCEPTED_TABLE,

@@ -1,6 +1,7 @@
 """What a topic runs with: its overrides, then the broker's settings, then the defaults."""
 
 import pytest
+
 from barnabas.broker.config import (
     BrokerConfig,
     ConfigEntry,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import pytest
+
 from barnabas.broker.groups import FetchedOffset
 from barnabas.protocol.errors import ErrorCode as E
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from barnabas.broker.groups import LeavingMember, classic
 from barnabas.protocol.errors import ErrorCode as E
 

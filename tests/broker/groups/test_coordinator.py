@@ -1,6 +1,7 @@
 """Listing, describing, deleting; restarts; and a catalog that refuses."""
 
 import pytest
+
 from barnabas.broker.groups import coordinator
 from barnabas.protocol.errors import ErrorCode as E
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from barnabas.protocol.errors import ErrorCode as E
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,6 +15,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
+from barnabas.protocol.errors import ErrorCode as E
 
 REBALANCE_TIMEOUT_MS = 20_000
 CLIENTS_MAX = 6

@@ -1,6 +1,7 @@
 import struct
 
 import pytest
+
 from barnabas.broker.groups import FetchedOffset, OffsetToCommit
 from barnabas.protocol.errors import ErrorCode as E
 

@@ -1,6 +1,7 @@
 """The phases of a rebalance and their deadlines."""
 
 import pytest
+
 from barnabas.protocol.errors import ErrorCode as E
 
 STATIC = {"group_instance_id": "i"}

@@ -1,9 +1,10 @@
 import warnings
 
 import pytest
-from barnabas.broker.groups.subscription import subscribed_topics
 from hypothesis import given
 from hypothesis import strategies as st
+
+from barnabas.broker.groups.subscription import subscribed_topics
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # kafka-python reads its schemas in a deprecated way

@@ -1,4 +1,5 @@
 import pytest
+
 from barnabas.broker.groups.timers import HEAP_SLACK, Timers
 from barnabas.storage.clock import ManualClock
 

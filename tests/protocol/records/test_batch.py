@@ -2,6 +2,9 @@ import mmap
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from barnabas.protocol.records import (
     BATCH_OVERHEAD,
     HEADER,
@@ -22,8 +25,6 @@ from barnabas.protocol.records import (
     stamp_append_time,
     verify,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 BATCH = build_batch([Record(n, 1000 + n, b"key", b"value" * n) for n in range(3)], producer_id=7, producer_epoch=1)
 NOT_COVERED = {*range(8), *range(12, 16)}  # base offset and leader epoch: the broker's to change

@@ -6,6 +6,11 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatch as AiokafkaBatch
 from aiokafka.record.default_records import DefaultRecordBatchBuilder as AiokafkaBuilder
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as AiokafkaPureBuilder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kafka.record.default_records import DefaultRecordBatch as KafkaPythonBatch
+from kafka.record.default_records import DefaultRecordBatchBuilder as KafkaPythonBuilder
+
 from barnabas.protocol.records import (
     BATCH_OVERHEAD,
     Codec,
@@ -18,10 +23,6 @@ from barnabas.protocol.records import (
     records,
     verify,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from kafka.record.default_records import DefaultRecordBatch as KafkaPythonBatch
-from kafka.record.default_records import DefaultRecordBatchBuilder as KafkaPythonBuilder
 
 BUILDERS = {"aiokafka": AiokafkaBuilder, "aiokafka, pure": AiokafkaPureBuilder, "kafka-python": KafkaPythonBuilder}
 READERS = {"aiokafka": AiokafkaBatch, "kafka-python": KafkaPythonBatch}

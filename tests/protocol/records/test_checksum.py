@@ -4,6 +4,7 @@ import sys
 import zlib
 
 import pytest
+
 from barnabas.protocol.records import checksum
 
 CHECK = b"123456789"  # the check input of every CRC catalogue

@@ -7,6 +7,9 @@ import cramjam
 import lz4.frame
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from barnabas.protocol.records import (
     BatchCorrupt,
     Codec,
@@ -16,8 +19,6 @@ from barnabas.protocol.records import (
     decompress,
 )
 from barnabas.protocol.records.compression import STEP_BYTES, XERIAL_HEADER, XERIAL_MAGIC
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 COMPRESSING = [Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD]
 FRAMED = [Codec.GZIP, Codec.LZ4, Codec.ZSTD]

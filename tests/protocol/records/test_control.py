@@ -1,6 +1,7 @@
 import struct
 
 import pytest
+
 from barnabas.protocol.records import (
     BatchCorrupt,
     ControlType,

@@ -1,4 +1,7 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from barnabas.protocol.records import (
     BATCH_OVERHEAD,
     CRC_OFFSET,
@@ -19,8 +22,6 @@ from barnabas.protocol.records import (
     stamp_append_time,
     verify,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SOME = [
     Record(100, 5000, b"key", b"value", [("trace", b"1"), ("trace", None), ("", b"")]),

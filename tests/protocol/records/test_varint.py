@@ -1,8 +1,9 @@
 import pytest
-from barnabas.protocol.records import BatchCorrupt
-from barnabas.protocol.records.varint import read_varint, read_varlong, write_varint
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from barnabas.protocol.records import BatchCorrupt
+from barnabas.protocol.records.varint import read_varint, read_varlong, write_varint
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
