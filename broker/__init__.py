@@ -1,0 +1,1 @@
+"""The broker process: it owns all state and answers requests."""

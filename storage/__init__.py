@@ -1,0 +1,1 @@
+"""The log and the catalog: everything that lasts. Knows record batches, never requests."""

@@ -1,0 +1,1 @@
+"""The network: listeners, connections, and what is known of a client."""

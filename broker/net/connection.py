@@ -127,6 +127,9 @@ class Connection(asyncio.BufferedProtocol):
         except (MalformedMessage, CloseConnection) as error:
             logger.info("closing the connection from %s: %s", self.session.client_host, error)
             self.close()
+        except Exception:
+            logger.exception("closing the connection from %s after an unexpected error", self.session.client_host)
+            self.close()
         reader.keep()
         self._flush()
         self._watch_flow()
@@ -139,7 +142,7 @@ class Connection(asyncio.BufferedProtocol):
     def _watch_flow(self) -> None:
         """Read on only while what has been received and not handled stays small."""
         reader = self._reader
-        if self._is_closing:
+        if self._is_closing or self._transport.is_closing():
             return
         stuck = self._is_write_paused or self._is_held()
         if reader.is_starved and not stuck:
@@ -200,8 +203,11 @@ class Connection(asyncio.BufferedProtocol):
             except CloseConnection as error:
                 logger.info("closing the connection from %s: %s", self.session.client_host, error)
                 self.close()
-                return
-            self._release()
+            except Exception:
+                logger.exception("closing the connection from %s after an unexpected error", self.session.client_host)
+                self.close()
+            else:
+                self._release()
 
         task.add_done_callback(answered)
 

@@ -5,6 +5,7 @@ import timeit
 
 from barnabas.protocol import codec
 from barnabas.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from barnabas.protocol.primitives import read_uvarint
 
 _HEAD = struct.Struct(">hi")
 _INDEX = struct.Struct(">i")
@@ -37,7 +38,7 @@ def by_hand(buffer: memoryview, p: int) -> tuple[object, ...]:
             n = buffer[p]
             p += 1
             if n > 127:
-                n, p = codec.read_uvarint(buffer, p - 1)
+                n, p = read_uvarint(buffer, p - 1)
             if p + n - 1 > end:
                 raise ValueError
             partitions.append((index, buffer[p : p + n - 1]))
