@@ -31,7 +31,17 @@ run: $(VENV)/run.done  ## the broker on localhost:9092, data in ./barnabas-data
 
 .PHONY: test
 test: $(VENV)/test.done  ## unit tests and the short form of everything else
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+.PHONY: kcat
+kcat:
+	@command -v kcat >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq kcat >/dev/null; } || \
+		{ echo "kcat is needed and could not be installed: as root, apt-get install kcat (macOS: brew install kcat)."; exit 1; }
+
+.PHONY: conform
+conform: $(VENV)/test.done kcat  ## real clients against a live broker, all of it
+	$(BIN)/python -m pytest -m conform tests/conformance $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/lint.done  ## ruff: format and rules

@@ -34,8 +34,12 @@ def _refused(request: DescribeConfigsRequest, code: ErrorCode) -> DescribeConfig
 
 @handles(DescribeConfigsRequest, refuse=_refused)
 def describe_configs(request: DescribeConfigsRequest, context: Context) -> DescribeConfigsResponse:
-    """Describe each resource for itself (ConfigHelper.describeConfigs)."""
-    return DescribeConfigsResponse(results=[_describe(resource, request, context) for resource in request.resources])
+    """Describe each resource for itself (ConfigHelper.describeConfigs).
+
+    One that is named twice is described once, unlike in Kafka: else a small request could ask for gigabytes.
+    """
+    named = {(resource.resource_type, resource.resource_name): resource for resource in request.resources}
+    return DescribeConfigsResponse(results=[_describe(resource, request, context) for resource in named.values()])
 
 
 def _describe(

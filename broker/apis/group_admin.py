@@ -44,9 +44,13 @@ def _describe_refused(request: DescribeGroupsRequest, code: ErrorCode) -> Descri
 
 @handles(DescribeGroupsRequest, refuse=_describe_refused)
 def describe_groups(request: DescribeGroupsRequest, context: Context) -> DescribeGroupsResponse:
-    """Describe classic groups. One that does not exist is Dead, from v6 GROUP_ID_NOT_FOUND (KIP-1043)."""
+    """Describe classic groups. One that does not exist is Dead, from v6 GROUP_ID_NOT_FOUND (KIP-1043).
+
+    One that is named twice is described once, unlike in Kafka: else a small request could ask for gigabytes.
+    """
     described = context.broker.groups.describe_groups(
-        request.groups, expects_group_id_not_found=context.api_version >= _GROUP_ID_NOT_FOUND_SINCE
+        list(dict.fromkeys(request.groups)),
+        expects_group_id_not_found=context.api_version >= _GROUP_ID_NOT_FOUND_SINCE,
     )
     return DescribeGroupsResponse(
         groups=[

@@ -27,7 +27,6 @@ from ..registry import handles
 R = TypeVar("R")
 
 _MEMBER_ID_REQUIRED_SINCE = 4
-_NULL_PROTOCOL_SINCE = 7
 _SKIPS_ASSIGNMENT_SINCE = 9
 _PROTOCOL_CHECKED_SINCE = 5
 _BATCHED_LEAVE_SINCE = 3
@@ -68,12 +67,11 @@ async def join_group(request: JoinGroupRequest, context: Context) -> JoinGroupRe
     )
     result = await joined
     await context.broker.committed()
-    name = result.protocol_name
     return JoinGroupResponse(
         error_code=result.error,
         generation_id=result.generation_id,
         protocol_type=result.protocol_type,
-        protocol_name=name if name is not None or context.api_version >= _NULL_PROTOCOL_SINCE else "",
+        protocol_name=result.protocol_name or "",
         leader=result.leader,
         skip_assignment=result.skip_assignment,
         member_id=result.member_id,

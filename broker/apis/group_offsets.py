@@ -103,7 +103,9 @@ def offset_fetch(request: OffsetFetchRequest, context: Context) -> OffsetFetchRe
     """Read committed offsets; -1 where there is none. ``require_stable`` waits for transactions, which there are
     none of yet."""
     if context.api_version >= _SEVERAL_GROUPS_SINCE:
-        return OffsetFetchResponse(groups=[_fetch_group(group, context) for group in request.groups])
+        # Who asks again for all offsets of a group gets them once: a small request could ask for gigabytes.
+        asked = {(group.group_id, index if group.topics else -1): group for index, group in enumerate(request.groups)}
+        return OffsetFetchResponse(groups=[_fetch_group(group, context) for group in asked.values()])
     wanted = (
         None
         if request.topics is None

@@ -29,7 +29,8 @@ def _refused(request: MetadataRequest, code: ErrorCode) -> MetadataResponse:
     return MetadataResponse(
         error_code=code,
         topics=[
-            MetadataResponseTopic(error_code=code, name=topic.name, topic_id=topic.topic_id)
+            # Before v12 the name of a response cannot be null.
+            MetadataResponseTopic(error_code=code, name=topic.name or "", topic_id=topic.topic_id)
             for topic in request.topics or ()
         ],
     )
@@ -39,8 +40,8 @@ def _refused(request: MetadataRequest, code: ErrorCode) -> MetadataResponse:
 def metadata(request: MetadataRequest, context: Context) -> Answer:
     """Describe the topics that are named, or all of them (KafkaApis.handleTopicMetadataRequest).
 
-    A topic that does not exist is made when both the request and ``auto.create.topics.enable`` allow it; then, unlike
-    in Kafka, it can be used at once and is answered so.
+    One that is named twice is described once. One that does not exist is made when both the request and
+    ``auto.create.topics.enable`` allow it; then, unlike in Kafka, it can be used at once and is answered so.
     """
     broker = context.broker
     version = context.api_version
@@ -53,7 +54,10 @@ def metadata(request: MetadataRequest, context: Context) -> Answer:
     found = (
         [_describe(topic, context) for topic in broker.topics]
         if wants_all or asked is None
-        else [_find(topic, context, may_create) for topic in asked]
+        else [
+            _find(topic, context, may_create)
+            for topic in {(topic.topic_id, topic.name): topic for topic in asked}.values()
+        ]
     )
     if request.include_topic_authorized_operations:
         for topic in found:
@@ -91,9 +95,10 @@ def _find(asked: MetadataRequestTopic, context: Context, may_create: bool) -> Me
             raise ApiError(ErrorCode.INVALID_REQUEST, "a topic is named or has an id")
         topic = topics.get(name)
         if topic is None:
-            topics.check_name(name)
+            topics.check_name_form(name)
             if not may_create:
                 raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            topics.check_name(name)
             topic = topics.create(name, context.broker.config.int("num.partitions"), {})
         return _describe(topic, context)
     except Exception as error:

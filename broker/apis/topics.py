@@ -123,6 +123,7 @@ def _create(asked: CreatableTopic, count: int, validate_only: bool, context: Con
     return CreatableTopicResult(
         name=asked.name,
         topic_id=topic_id,
+        error_message=None,
         num_partitions=count,
         replication_factor=1,
         configs=[
@@ -154,18 +155,22 @@ async def delete_topics(request: DeleteTopicsRequest, context: Context) -> Delet
         return _delete_refused(request, ErrorCode.TOPIC_DELETION_DISABLED if is_known else ErrorCode.INVALID_REQUEST)
     by_id = context.api_version >= _BY_ID_SINCE
     asked = request.topics if by_id else [DeleteTopicState(name=name) for name in request.topic_names]
-    times_named = Counter(topic.name if topic.name is not None else topic.topic_id for topic in asked)
+    times_named = Counter((topic.name, topic.topic_id) for topic in asked)
     results = []
-    for wanted in asked:
-        result = DeletableTopicResult(name=wanted.name, topic_id=wanted.topic_id)
+    for (name, topic_id), times in times_named.items():
+        result = DeletableTopicResult(name=name, topic_id=topic_id)
         try:
-            if wanted.name is not None and wanted.topic_id != ZERO_UUID:
+            if name is not None and topic_id != ZERO_UUID:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "You may not specify both topic name and topic id.")
-            if wanted.name is None and wanted.topic_id == ZERO_UUID:
+            if name is None and topic_id == ZERO_UUID:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "Neither topic name nor id were specified.")
-            if times_named[wanted.name if wanted.name is not None else wanted.topic_id] > 1:
+            if times > 1:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name or id.")
-            topic = broker.topics.find(wanted.name, wanted.topic_id)
+            topic = broker.topics.find(name, topic_id)
+            if {(topic.name, ZERO_UUID), (None, topic.topic_id)} <= times_named.keys():
+                raise ApiError(
+                    ErrorCode.INVALID_REQUEST, "The provided topic name maps to an ID that was already supplied."
+                )
             result.name, result.topic_id = topic.name, topic.topic_id
             broker.topics.delete([topic.name])
         except Exception as error:

@@ -14,12 +14,15 @@ from .typed_access import TypedAccess
 class TopicConfig(TypedAccess):
     """Every topic setting by name; those that produce and fetch read on their way stand as attributes.
 
-    Times are in milliseconds, sizes in bytes; ``retention_ms`` and ``retention_bytes`` are -1 without a limit.
+    Times are in milliseconds, sizes in bytes; ``retention_ms`` and ``retention_bytes`` are -1 without a limit,
+    ``compression_level`` is None where the type has none.
     """
 
     __slots__ = (
         "_broker",
         "_overrides",
+        "compression_level",
+        "compression_type",
         "flush_messages",
         "flush_ms",
         "index_interval_bytes",
@@ -44,6 +47,9 @@ class TopicConfig(TypedAccess):
         super().__init__({**broker.topic_values, **_parse_overrides(overrides, problems)})
         if problems:
             raise ConfigError(problems.values())
+        self.compression_type = self.string("compression.type")
+        level = f"compression.{self.compression_type}.level"
+        self.compression_level = self.int(level) if level in self._values else None
         self.max_message_bytes = self.int("max.message.bytes")
         self.segment_bytes = self.int("segment.bytes")
         self.segment_ms = self.int("segment.ms")

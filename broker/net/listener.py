@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 LARGE_FRAMES_BYTES_MAX = 512 * 2**20
 # How long a client has to say goodbye when the broker stops.
 CLOSE_TIMEOUT_S = 2.0
+# Kafka's default of 50 is for a thread that does nothing but accept. Here a burst of clients waits for the loop, and
+# each one that finds the queue full tries again a second later.
+BACKLOG_MIN = 1024
 
 
 class Shared:
@@ -59,6 +62,8 @@ class Shared:
 
     def close_idle(self) -> None:
         """Close the connections on which nothing has happened for ``connections.max.idle.ms``."""
+        if self._idle_s < 0:
+            return
         limit = self.loop.time() - self._idle_s
         for connection in list(self.connections):
             if connection.last_active < limit and not connection.is_busy:
@@ -72,7 +77,7 @@ class Server:
     def __init__(self, broker: Broker) -> None:
         self.shared = Shared(broker)
         self._listeners = broker.config.listeners
-        self._backlog = broker.config.int("socket.listen.backlog.size")
+        self._backlog = max(broker.config.int("socket.listen.backlog.size"), BACKLOG_MIN)
         self._servers: list[asyncio.Server] = []
         self.ports: dict[str, int] = {}
 
@@ -83,7 +88,7 @@ class Server:
             self.ports[listener.name] = sockets[0].getsockname()[1]
             for bound in sockets:
                 server = await self.shared.loop.create_server(
-                    partial(Connection, self.shared, listener.name), sock=bound, backlog=max(self._backlog, 1)
+                    partial(Connection, self.shared, listener.name), sock=bound, backlog=self._backlog
                 )
                 self._servers.append(server)
 

@@ -16,6 +16,7 @@ from ...protocol.records import (
     crc32c,
     keys,
     read_header,
+    recompress,
     records,
     stamp_append_time,
 )
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ...storage.log import Appended, PartitionLog, Slice
 
+_CODECS = {"uncompressed": Codec.NONE, **{codec.name.lower(): codec for codec in Codec if codec}}
 NO_TIMESTAMP = -1
 FOREVER_MS = 2**63 - 1
 
@@ -98,11 +100,14 @@ class Partition:
     def append(self, batch: memoryview, now_ms: int) -> Appended:
         """Append the one batch that ``batch`` is; ``now_ms`` bounds its timestamps.
 
-        The batch itself is not opened, except for compacted topics. Raises ApiError, BatchCorrupt and what
-        ``PartitionLog.append`` raises. The rules are those of Kafka's UnifiedLog and LogValidator.
+        The batch itself is not opened, except for compacted topics and a ``compression.type`` of their own. Raises
+        ApiError, BatchCorrupt and what ``PartitionLog.append`` raises. The rules are those of Kafka's UnifiedLog and
+        LogValidator.
         """
         header = self._check(batch)
         log = self._log or self.log
+        if self.config.compression_type != "producer":
+            batch, header = self._compressed(batch, header)
         if self.config.message_timestamp_type == "LogAppendTime":
             stamp_append_time(batch, 0, now_ms)
             header = read_header(batch)
@@ -116,6 +121,15 @@ class Partition:
             for watcher in tuple(self.watchers):
                 watcher.grew(len(batch))
         return appended
+
+    def _compressed(self, batch: memoryview, header: BatchHeader) -> tuple[memoryview, BatchHeader]:
+        """Return the batch in the codec that the topic wants (``compression.type``)."""
+        codec = _CODECS[self.config.compression_type]
+        if header.codec is codec:
+            return batch, header
+        batch = memoryview(recompress(batch, codec, self.config.compression_level))
+        self._check_size(len(batch))
+        return batch, read_header(batch)
 
     @property
     def must_sync(self) -> bool:
@@ -133,11 +147,7 @@ class Partition:
             raise ApiError(ErrorCode.INVALID_RECORD, "a partition takes exactly one record batch per request")
         if header.base_offset:
             raise ApiError(ErrorCode.INVALID_RECORD, f"the base offset is {header.base_offset} instead of 0")
-        if size > self.config.max_message_bytes:
-            raise ApiError(
-                ErrorCode.MESSAGE_TOO_LARGE,
-                f"a batch of {size} bytes, max.message.bytes is {self.config.max_message_bytes}",
-            )
+        self._check_size(size)
         if crc32c(batch[ATTRIBUTES_OFFSET:]) != header.crc:
             raise BatchCorrupt("the CRC of the batch does not match its bytes")
         if header.attributes > Codec.ZSTD or header.attributes < 0:
@@ -152,6 +162,13 @@ class Partition:
         if self.config.is_compacted:
             self._check_keys(batch)
         return header
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self.config.max_message_bytes:
+            raise ApiError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"a batch of {size_bytes} bytes, max.message.bytes is {self.config.max_message_bytes}",
+            )
 
     def _check_attributes(self, header: BatchHeader) -> None:
         """Look at attributes that say more than which codec it is."""

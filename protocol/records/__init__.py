@@ -17,7 +17,7 @@ from .batch import (
     stamp_append_time,
     verify,
 )
-from .builder import NO_TIMESTAMP, build_batch
+from .builder import NO_TIMESTAMP, build_batch, recompress
 from .checksum import crc32c
 from .compression import DECOMPRESSED_BYTES_MAX, Codec, compress, decompress
 from .control import (
@@ -64,6 +64,7 @@ __all__ = [
     "offset_of_timestamp",
     "read_end_transaction_marker",
     "read_header",
+    "recompress",
     "records",
     "stamp_append_time",
     "verify",

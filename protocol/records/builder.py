@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .batch import (
     ATTRIBUTES_OFFSET,
     BATCH_OVERHEAD,
+    CODEC_MASK,
     CONTROL_MASK,
     CRC_OFFSET,
     DELETE_HORIZON_MASK,
@@ -16,14 +17,17 @@ from .batch import (
     TIMESTAMP_TYPE_MASK,
     TRANSACTIONAL_MASK,
     TimestampType,
+    read_header,
 )
 from .checksum import crc32c
-from .compression import Codec, compress
+from .compression import Codec, compress, decompress
 from .record import INT64_MAX, INT64_MIN
 from .varint import write_varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from _typeshed import ReadableBuffer
 
     from .record import Record
 
@@ -133,3 +137,18 @@ def _write_bytes(out: bytearray, content: bytes | None) -> None:
     else:
         write_varint(out, len(content))
         out += content
+
+
+def recompress(batch: ReadableBuffer, codec: Codec, level: int | None = None) -> bytearray:
+    """Return the batch with its records compressed by ``codec``; everything else stays as it is but size and CRC.
+
+    Raises BatchCorrupt when the records cannot be decompressed, RecordsTooLarge (one of them) when they are too many.
+    """
+    header = read_header(batch)
+    records = decompress(header.codec, memoryview(batch)[BATCH_OVERHEAD : header.size_bytes])
+    body = compress(codec, records, level)
+    changed = header._replace(
+        batch_length=BATCH_OVERHEAD - LOG_OVERHEAD + len(body), attributes=header.attributes & ~CODEC_MASK | codec
+    )
+    covered = (HEADER.pack(*changed) + body)[ATTRIBUTES_OFFSET:]
+    return bytearray(HEADER.pack(*changed._replace(crc=crc32c(covered))) + body)

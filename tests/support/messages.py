@@ -4,10 +4,11 @@ import importlib
 import pkgutil
 from typing import Any
 
+from hypothesis import strategies as st
+
 from barnabas.protocol import messages
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.schema import Message, Request, Response, Struct, element_of, fields_of, primitive_of
-from hypothesis import strategies as st
 
 for _module in pkgutil.iter_modules(messages.__path__):
     importlib.import_module(f"{messages.__name__}.{_module.name}")

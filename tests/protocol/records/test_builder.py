@@ -20,6 +20,7 @@ from barnabas.protocol.records import (
     decompress,
     keys,
     read_header,
+    recompress,
     records,
     verify,
 )
@@ -189,3 +190,17 @@ def test_a_delete_horizon_takes_the_place_of_the_base_timestamp_kip_534():
 def test_what_has_no_place_in_a_batch_is_refused(some, options):
     with pytest.raises(ValueError, match="batch"):
         build_batch(some, **options)
+
+
+@pytest.mark.parametrize("source", list(Codec))
+@pytest.mark.parametrize("target", list(Codec))
+def test_a_batch_can_be_given_another_codec_and_nothing_else_changes(source: Codec, target: Codec) -> None:
+    given = [Record(i, 1000 + i, b"key", b"value " * 40, [("h", b"x")]) for i in range(9)]
+    batch = build_batch(given, codec=source, producer_id=7, producer_epoch=1, base_sequence=3)
+    changed = recompress(batch, target)
+    header = verify(changed)
+    assert header.codec is target
+    assert list(records(changed)) == list(records(batch))
+    assert header._replace(batch_length=0, crc=0, attributes=0) == read_header(batch)._replace(
+        batch_length=0, crc=0, attributes=0
+    )

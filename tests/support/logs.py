@@ -1,0 +1,132 @@
+"""Batches, logs and folders of logs for the tests of storage."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from barnabas.protocol.records import BatchHeader, Record, build_batch, read_header
+from barnabas.storage.catalog import StoredTopic, TopicCreated
+from barnabas.storage.catalog.sqlite import SqliteCatalog
+from barnabas.storage.checker import Finding, check
+from barnabas.storage.clock import Clock, ManualClock
+from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE
+from barnabas.storage.log import Appended
+from barnabas.storage.recovery import open_log
+from barnabas.storage.segments import SegmentedLog
+
+START_MS = 1_700_000_000_000
+TOPIC_ID = bytes(range(16))
+FOREVER = 2**63 - 1
+
+
+@dataclass
+class Settings:
+    """A topic's settings, Kafka's defaults."""
+
+    segment_bytes: int = 2**30
+    segment_ms: int = 7 * 24 * 3600 * 1000
+    segment_jitter_ms: int = 0
+    segment_index_bytes: int = 10 * 2**20
+    index_interval_bytes: int = 4096
+    flush_messages: int = FOREVER
+    flush_ms: int = FOREVER
+
+
+def batch(
+    count: int = 1,
+    size: int = 10,
+    timestamp: int = START_MS,
+    producer_id: int = -1,
+    producer_epoch: int = -1,
+    base_sequence: int = -1,
+    fill: int = 0,
+) -> bytearray:
+    """A batch of ``count`` records with values of ``size`` bytes, as a producer would send it."""
+    value = bytes([fill]) * size
+    return bytearray(
+        build_batch(
+            [Record(delta, timestamp, None, value) for delta in range(count)],
+            producer_id=producer_id,
+            producer_epoch=producer_epoch,
+            base_sequence=base_sequence,
+        )
+    )
+
+
+def append(log: SegmentedLog, content: bytearray, leader_epoch: int = 0) -> Appended:
+    return log.append(memoryview(content), read_header(content), leader_epoch)
+
+
+def batches_of(content: bytes | memoryview) -> Iterator[tuple[BatchHeader, bytes]]:
+    """The whole batches that ``content`` must consist of."""
+    position = 0
+    while position < len(content):
+        header = read_header(content, position)
+        assert position + header.size_bytes <= len(content), "a batch is cut short"
+        yield header, bytes(content[position : position + header.size_bytes])
+        position += header.size_bytes
+
+
+def read_all(log: SegmentedLog, max_bytes: int = 2**20) -> list[bytes]:
+    """All batches, as a consumer gets them from the log start offset to the log end offset."""
+    found: list[bytes] = []
+    offset = log.log_start_offset
+    while offset < log.log_end_offset:
+        before = offset
+        for header, content in batches_of(log.read(offset, max_bytes, True).batches):
+            found.append(content)
+            offset = header.next_offset
+        assert offset > before, f"a consumer would ask for offset {offset} for ever"
+    return found
+
+
+def sync(log: SegmentedLog) -> None:
+    """Bring the log to the disk as the flusher does."""
+    job = log.sync_job()
+    try:
+        job.work()
+    except OSError as error:
+        raise job.fail(error) from error
+    job.finish()
+
+
+class LogFolder:
+    """A data directory with the one partition "t-0", opened and closed without the rest of a data directory."""
+
+    def __init__(self, path: Path, settings: Settings | None = None, clock: Clock | None = None) -> None:
+        self.path = path
+        self.partition = path / "t-0"
+        self.settings = settings or Settings()
+        self.clock = clock or ManualClock(START_MS)
+        self.on_roll: Callable[[SegmentedLog], None] = lambda log: None
+        path.mkdir()
+        catalog = SqliteCatalog(path / CATALOG_FILE, self.clock)
+        catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", 1, 0, {})))
+        catalog.close()
+
+    def open(self, recovery_point: int | None = None) -> SegmentedLog:
+        """``recovery_point``: None after a clean stop."""
+        (self.path / CLEAN_FILE).unlink(missing_ok=True)
+        return open_log(self.partition, self.settings, self.clock, lambda log: self.on_roll(log), recovery_point)
+
+    def close(self, log: SegmentedLog) -> None:
+        """What a stop of the broker does to the log."""
+        sync(log)
+        log.close()
+        (self.path / CLEAN_FILE).touch()
+
+    def problems(self) -> list[Finding]:
+        return [finding for finding in check(self.path).findings if finding.is_problem]
+
+    def files(self) -> dict[str, bytes]:
+        """The content of the partition's folder."""
+        return {path.name: path.read_bytes() for path in sorted(self.partition.iterdir())}
+
+    def restore(self, files: dict[str, bytes]) -> None:
+        """Make the partition's folder what ``files`` took note of."""
+        self.partition.mkdir(exist_ok=True)
+        for path in self.partition.iterdir():
+            if path.name not in files:
+                path.unlink()
+        for name, content in files.items():
+            (self.partition / name).write_bytes(content)
