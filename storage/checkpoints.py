@@ -77,15 +77,13 @@ class LeaderEpochs:
     def assign(self, epoch: int, start_offset: int) -> None:
         """Note that ``epoch`` begins at ``start_offset``, if it is newer than the latest. Raises OSError."""
         if epoch > self.latest:
-            self.starts.append((epoch, start_offset))
-            self._write()
+            self._replace([*self.starts, (epoch, start_offset)])
 
     def truncate(self, end_offset: int) -> None:
         """Drop the epochs that begin at or beyond ``end_offset``. Raises OSError."""
         kept = [(epoch, start) for epoch, start in self.starts if start < end_offset]
         if kept != self.starts:
-            self.starts = kept
-            self._write()
+            self._replace(kept)
 
     def end_of(self, epoch: int, leader_epoch: int, log_end_offset: int) -> tuple[int, int]:
         """Return the largest epoch that is at most ``epoch``, and the offset where it ends (LeaderEpochFileCache).
@@ -113,6 +111,7 @@ class LeaderEpochs:
             found = epoch
         return found
 
-    def _write(self) -> None:
-        lines = [f"{epoch} {start}" for epoch, start in self.starts]
+    def _replace(self, starts: list[tuple[int, int]]) -> None:
+        lines = [f"{epoch} {start}" for epoch, start in starts]
         replace_file(self._path, "\n".join([_VERSION, str(len(lines)), *lines]) + "\n", sync=False)
+        self.starts = starts

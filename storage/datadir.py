@@ -8,9 +8,11 @@ import base64
 import fcntl
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from .catalog.sqlite import SqliteCatalog
@@ -33,6 +35,7 @@ PARTITION_FILE = "partition.metadata"
 DELETED_SUFFIX = "-delete"
 STRAY_SUFFIX = "-stray"
 _FOLDER_NAME_MAX = 255
+_OWNER = re.compile(r"^topic_id: ([\w-]{22})$", re.MULTILINE | re.ASCII)
 
 
 class DataDir:
@@ -50,11 +53,15 @@ class DataDir:
             self._lock = lock(path / LOCK_FILE)
         except OSError as error:
             raise StorageError(f"cannot use the data directory {path}: {error.strerror}") from error
-        self.catalog = SqliteCatalog(path / CATALOG_FILE, clock)
-        self.was_clean = (path / CLEAN_FILE).exists()
-        self._recovery_points = self._read_recovery_points()
-        (path / CLEAN_FILE).unlink(missing_ok=True)
-        self._write_meta(node_id)
+        try:
+            self.catalog = SqliteCatalog(path / CATALOG_FILE, clock)
+            self.was_clean = (path / CLEAN_FILE).exists()
+            self._recovery_points = self._read_recovery_points()
+            (path / CLEAN_FILE).unlink(missing_ok=True)
+            self._write_meta(node_id)
+        except BaseException:
+            os.close(self._lock)
+            raise
         self.flusher = Flusher(deliver)
         self._background = ThreadPoolExecutor(1, "datadir")
         for left in path.glob(f"*{DELETED_SUFFIX}"):
@@ -91,19 +98,22 @@ class DataDir:
     def _claim(self, folder: Path, topic_id: bytes) -> None:
         """Make the folder the topic's own; one that belongs to another topic of that name is put aside."""
         metadata = folder / PARTITION_FILE
-        wanted = f"version: 0\ntopic_id: {_encode_id(topic_id)}\n"
+        wanted = _encode_id(topic_id)
         try:
-            found = metadata.read_text()
+            text = metadata.read_text(errors="replace")
         except FileNotFoundError:
-            found = ""
-        if found and found != wanted:
+            text = ""
+        owner = _OWNER.search(text)
+        if owner is not None and owner[1] == wanted:
+            return
+        if owner is not None:
             aside = folder.with_name(self._aside_name(folder.name, STRAY_SUFFIX))
             logger.warning("%s belongs to another topic: moved to %s", folder, aside.name)
             folder.rename(aside)
-            found = ""
-        if not found:
-            folder.mkdir(parents=True, exist_ok=True)
-            replace_file(metadata, wanted, sync=False)
+        elif text:
+            logger.warning("%s does not say whose it is: taking it for the topic's", metadata)
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(metadata, f"version: 0\ntopic_id: {wanted}\n", sync=False)
 
     def _aside_name(self, name: str, suffix: str) -> str:
         unique = self._clock.random_bytes(16).hex()
@@ -115,6 +125,7 @@ class DataDir:
         if log is not None:
             log.offline = f"{topic}-{partition}: the topic was deleted"
         self._recovery_points.pop((topic, partition), None)
+        self.flusher.request(self)  # a new topic of that name must not find the old recovery point after a crash
         folder = self.path / f"{topic}-{partition}"
         gone = folder.with_name(self._aside_name(folder.name, DELETED_SUFFIX))
         try:
@@ -183,6 +194,7 @@ class DataDir:
                 clean = False
         self._background.shutdown()
         try:
+            clean = clean and self._is_recovered()
             points = self._recovery_points | {key: log.recovery_point for key, log in self.logs.items()}
             write_offsets(self.path / RECOVERY_POINTS_FILE, points)
             self.catalog.sync()
@@ -193,6 +205,14 @@ class DataDir:
             logger.error("cannot close %s cleanly: %s", self.path, error)
         finally:
             os.close(self._lock)
+
+    def _is_recovered(self) -> bool:
+        """Say whether every log that a crash left was opened since. Raises CatalogError."""
+        return self.was_clean or all(
+            (topic.name, partition) in self.logs or not (self.path / f"{topic.name}-{partition}").exists()
+            for topic in self.catalog.topics()
+            for partition in range(topic.partition_count)
+        )
 
 
 def folders(path: Path) -> Iterator[tuple[str, int, Path]]:
@@ -217,8 +237,9 @@ def lock(path: Path) -> int:
         raise DataDirLocked(
             f"the data directory {path.parent} is in use by another process{f' ({holder})' if holder else ''}"
         ) from None
-    os.ftruncate(held, 0)
-    os.pwrite(held, f"pid {os.getpid()}".encode(), 0)
+    with suppress(OSError):  # a full disk; it is only there for whoever comes next
+        os.ftruncate(held, 0)
+        os.pwrite(held, f"pid {os.getpid()}".encode(), 0)
     return held
 
 

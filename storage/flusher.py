@@ -5,13 +5,15 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from .errors import StorageError
+
 logger = logging.getLogger(__name__)
 
 Done = Callable[[Exception | None], None]
 
 
 class SyncJob(NamedTuple):
-    """``work`` blocks until the disk has it; then ``finish``, or ``fail`` with the error, is delivered."""
+    """``work`` blocks until the disk has it; then ``finish`` is delivered, or ``fail`` with the disk's error."""
 
     work: Callable[[], None]
     finish: Callable[[], None]
@@ -69,17 +71,19 @@ class Flusher:
 
     def _sync(self, target: Syncable, waiting: list[Done]) -> None:
         job = target.sync_job()
-        failure: OSError | None = None
+        failure: Exception | None = None
         try:
             job.work()
-        except OSError as error:
+        except Exception as error:  # whatever it is, somebody waits for the answer, and others for this thread
             failure = error
+            if not isinstance(error, OSError | StorageError):
+                logger.exception("a sync failed")
 
         def deliver() -> None:
-            outcome: Exception | None = None
+            outcome = failure
             if failure is None:
                 job.finish()
-            else:
+            elif isinstance(failure, OSError):
                 outcome = job.fail(failure)
             for done in waiting:
                 done(outcome)

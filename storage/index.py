@@ -8,6 +8,7 @@ Both live in memory as arrays and are written out in whole when their segment is
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -34,15 +35,13 @@ class OffsetIndex:
         self.offsets.append(relative_offset)
         self.positions.append(position)
 
-    def position_before(self, relative_offset: int) -> int:
-        """Return the position of a batch that lies at or before ``relative_offset``: 0 if none is indexed."""
-        at = bisect_right(self.offsets, relative_offset)
-        return self.positions[at - 1] if at else 0
+    def count_up_to_offset(self, relative_offset: int) -> int:
+        """Return how many entries are for batches that end at or before ``relative_offset``."""
+        return bisect_right(self.offsets, relative_offset)
 
-    def batch_before(self, position: int) -> int:
-        """Return the largest indexed batch position that is not beyond ``position``."""
-        at = bisect_right(self.positions, position)
-        return self.positions[at - 1] if at else 0
+    def count_up_to_position(self, position: int) -> int:
+        """Return how many entries are for batches that begin at or before ``position``."""
+        return bisect_right(self.positions, position)
 
     def truncate(self, position: int) -> None:
         """Drop the entries for batches at ``position`` and beyond."""
@@ -93,15 +92,15 @@ class TimeIndex:
         self.offsets = array("i")
 
     def append(self, timestamp: int, relative_offset: int) -> None:
-        """Add an entry unless the timestamp does not go beyond the last one (Kafka's maybeAppend)."""
-        if not self.timestamps or timestamp > self.timestamps[-1]:
+        """Add an entry unless the timestamp is -1 or does not go beyond the last one (Kafka's maybeAppend)."""
+        if timestamp > (self.timestamps[-1] if self.timestamps else -1):
             self.timestamps.append(timestamp)
             self.offsets.append(relative_offset)
 
-    def offset_before(self, timestamp: int) -> int:
-        """Return a relative offset before which every timestamp is smaller than ``timestamp``: 0 if none is known."""
-        at = bisect_left(self.timestamps, timestamp)
-        return self.offsets[at - 1] if at else 0
+    def before(self, timestamp: int) -> Iterator[TimeEntry]:
+        """Yield the entries whose timestamp is smaller, from the latest on: nothing before their offset is later."""
+        for at in range(bisect_left(self.timestamps, timestamp) - 1, -1, -1):
+            yield TimeEntry(self.timestamps[at], self.offsets[at])
 
     def last(self) -> TimeEntry | None:
         return TimeEntry(self.timestamps[-1], self.offsets[-1]) if self.timestamps else None

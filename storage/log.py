@@ -36,9 +36,15 @@ class Appended(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """A run of whole batches, not copied. ``warm``: reads it from the disk, blocking; None when it is in memory."""
+    """A run of whole batches, not copied.
+
+    ``readable_bytes``: what there was to read within the limit, whole batches or not; it is what a fetch that waits
+    for ``min_bytes`` counts (Kafka's DelayedFetch). ``warm``: reads the batches from the disk, blocking; None when
+    they are in memory.
+    """
 
     batches: memoryview
+    readable_bytes: int
     warm: Callable[[], None] | None
 
 

@@ -2,15 +2,18 @@
 not have reached the disk (Kafka's LogLoader)."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
+from itertools import count, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from ..protocol.records import BatchCorrupt, BatchHeader, read_header, verify
+from ..protocol.records import MAGIC, BatchCorrupt, BatchHeader, read_header, verify
+from ..protocol.records.batch import MAGIC_OFFSET
 from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import StorageError
-from .index import IndexCorrupt, OffsetIndex, TimeIndex
+from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
 from .log import LogSettings
 from .producers import ProducerStates, SnapshotCorrupt
 from .segment import (
@@ -27,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
 DAMAGED_SUFFIX = ".damaged"
-# How far before the end of a log to look for the batches that a snapshot leaves out: far more than five batches in
-# flight of a usual producer take, and a few milliseconds at most.
-RECALL_BYTES = 2 * 2**20
+# How far before a snapshot to look for the batches that it leaves out: five of the largest that are allowed by
+# default fit in, and it takes a few milliseconds at most.
+RECALL_BYTES = 6 * 2**20
 # The newest may turn out to be unreadable.
 SNAPSHOTS_KEPT = 2
 
@@ -68,7 +71,7 @@ def open_log(
     log = SegmentedLog(directory, settings, clock, segments, producers, epochs, end, on_roll)
     if recovery_point is not None:
         log.recovery_point = min(recovery_point, end)
-        log.unsynced = segments[:-1]
+        log.unsynced = [old for old, following in pairwise(segments) if following.base_offset > recovery_point]
     return log
 
 
@@ -92,11 +95,12 @@ def _read_epochs(path: Path) -> LeaderEpochs:
 def _end_of(segment: Segment) -> int | None:
     """Return the offset behind the last batch of a segment that was closed cleanly, None when it ends in a mess."""
     segment.ensure_indexes()
-    end_position, end_offset = 0, segment.base_offset
-    start = segment.index.positions[-1] if segment.index.positions else 0
-    for position, header in segment.headers(start):
-        end_position, end_offset = position + header.size_bytes, header.next_offset
-    return end_offset if end_position == segment.size else None
+    end_offset = segment.base_offset
+    for found in sound_batches(segment, segment.batch_before(segment.size), end_offset):
+        if isinstance(found, Damage):
+            return None
+        end_offset = found[1].next_offset
+    return end_offset
 
 
 def _recover(segments: list[Segment], recovery_point: int) -> int:
@@ -105,50 +109,43 @@ def _recover(segments: list[Segment], recovery_point: int) -> int:
     end = segments[first].base_offset
     for number in range(first, len(segments)):
         segment = segments[number]
-        if number == first:
-            start = _trusted_position(segment, recovery_point)
-        else:
-            start = 0
-            segment.use_indexes(OffsetIndex(), TimeIndex())
         if segment.base_offset < end:
-            damage: Damage | None = Damage(0, f"begins at offset {segment.base_offset}, expected {end} or more")
-        else:
-            end, damage = _check(segment, start, max(end, segment.base_offset))
+            logger.error(
+                "%s begins before offset %d, where its predecessor ends: it and what follows is kept in *%s",
+                segment.path(LOG_SUFFIX), end, DAMAGED_SUFFIX,
+            )  # fmt: skip
+            _put_aside(segments[number:])
+            del segments[number:]
+            break
+        trusted = segment.load_indexes(recovery_point) if number == first else 0
+        segment_end, damage = _check(segment, trusted, end)
+        if damage is not None and trusted:
+            # Where there is some damage there may be more, also in what was known to be on disk.
+            segment_end, damage = _check(segment, 0, end)
+        end = segment_end
         if damage is not None:
-            _cut(segment, damage, segments[number + 1 :])
+            _cut(segment, damage, end, segments[number + 1 :])
             del segments[number + 1 :]
             break
     return end
 
 
-def _trusted_position(segment: Segment, recovery_point: int) -> int:
-    """Load what the index files say of the part that is known to be on disk, and return where that part ends: at the
-    last indexed batch before the recovery point, or at 0 when the index files cannot be used."""
-    segment.is_indexed = True
-    try:
-        index = OffsetIndex.load(segment.path(INDEX_SUFFIX), segment.size)
-        times = TimeIndex.load(segment.path(TIME_INDEX_SUFFIX))
-        position = index.position_before(recovery_point - segment.base_offset - 1)
-        header = read_header(segment.view(position, segment.size))
-    except (FileNotFoundError, IndexCorrupt, BatchCorrupt):
-        return 0
-    if not position or header.last_offset - segment.base_offset not in index.offsets:
-        return 0
-    index.truncate(position)
-    times.truncate(header.last_offset - segment.base_offset + 1)
-    segment.use_indexes(index, times)
-    return position
-
-
 def _check(segment: Segment, start: int, expected_offset: int) -> tuple[int, Damage | None]:
     """Verify and index every batch from ``start`` on; return the offset behind the last sound one."""
-    end = expected_offset
-    for found in sound_batches(segment, start, expected_offset if not start else 0):
+    if not start:
+        segment.use_indexes(OffsetIndex(), TimeIndex())
+    end = max(expected_offset, segment.base_offset)
+    gap: int | None = None
+    for found in sound_batches(segment, start, segment.base_offset):
         if isinstance(found, Damage):
             return end, found
         position, header = found
+        if gap is None and header.base_offset > expected_offset and (position > start or not start):
+            gap = expected_offset
         segment.note(position, header.size_bytes, header.last_offset, header.max_timestamp, INDEX_INTERVAL_BYTES)
-        end = header.next_offset
+        end = expected_offset = header.next_offset
+    if gap is not None:
+        logger.warning("%s: no record has offset %d; only compaction leaves gaps", segment.path(LOG_SUFFIX), gap)
     return end, None
 
 
@@ -170,22 +167,21 @@ def sound_batches(
         if header.base_offset < expected_offset or header.last_offset_delta < 0:
             yield Damage(position, f"offset {header.base_offset} where {expected_offset} or more was expected")
             return
+        if header.last_offset > segment.base_offset + RELATIVE_OFFSET_MAX:
+            yield Damage(position, f"offset {header.last_offset} is too far from the segment's first")
+            return
         yield position, header
         expected_offset = header.next_offset
         position += header.size_bytes
 
 
-def _cut(segment: Segment, damage: Damage, later: list[Segment]) -> None:
+def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> None:
     """Cut the log at ``damage``. A torn tail just goes; what may hold whole batches is kept aside."""
     name = segment.path(LOG_SUFFIX)
     lost = segment.size - damage.position
-    if later or _holds_batches(segment, damage.position):
-        rest = name.with_name(f"{name.name}.{damage.position}{DAMAGED_SUFFIX}")
-        rest.write_bytes(segment.view(damage.position, segment.size))
-        for other in later:
-            other.path(LOG_SUFFIX).rename(f"{other.path(LOG_SUFFIX)}{DAMAGED_SUFFIX}")
-            for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX):
-                other.path(suffix).unlink(missing_ok=True)
+    if later or _holds_batches(segment, damage.position, end):
+        _unused_name(name).write_bytes(segment.view(damage.position, segment.size))
+        _put_aside(later)
         logger.error(
             "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",
             name, damage.position, damage.reason, lost, len(later), DAMAGED_SUFFIX,
@@ -195,15 +191,34 @@ def _cut(segment: Segment, damage: Damage, later: list[Segment]) -> None:
     segment.truncate(damage.position)
 
 
-def _holds_batches(segment: Segment, position: int) -> bool:
-    """Say whether a sound batch lies behind the unsound one at ``position``."""
-    view = segment.view(0, segment.size)
-    try:
-        following = position + read_header(view, position).size_bytes
-        following += read_header(view, following).size_bytes
-    except BatchCorrupt:
-        return False
-    return following <= segment.size
+def _put_aside(segments: list[Segment]) -> None:
+    for segment in reversed(segments):  # whenever this is interrupted, no hole is left
+        log = segment.path(LOG_SUFFIX)
+        log.rename(_unused_name(log))
+        for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX):
+            segment.path(suffix).unlink(missing_ok=True)
+        segment.close()
+
+
+def _unused_name(log: Path) -> Path:
+    names = (log.with_name(f"{log.name}.{number}{DAMAGED_SUFFIX}") for number in count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _holds_batches(segment: Segment, position: int, end: int) -> bool:
+    """Say whether a batch that may be of this log lies anywhere from ``position`` on, whole but out of its place."""
+    view = segment.view(position, segment.size)
+    for magic in re.finditer(bytes([MAGIC]), view):
+        start = magic.start() - MAGIC_OFFSET
+        if start >= 0:
+            try:
+                header = read_header(view, start)
+                if not start or 0 <= header.base_offset <= end + RELATIVE_OFFSET_MAX:
+                    verify(view[start : start + header.size_bytes])
+                    return True
+            except BatchCorrupt:
+                continue
+    return False
 
 
 def _load_producers(directory: Path, segments: list[Segment], end: int) -> ProducerStates:
@@ -211,7 +226,7 @@ def _load_producers(directory: Path, segments: list[Segment], end: int) -> Produ
     producers, start = _read_snapshot(directory, segments, end)
     earlier: list[BatchHeader] = []
     recalled = False
-    for header in _headers_around(segments, start):
+    for header in _headers_around(segments, start, RECALL_BYTES if producers.entries else 0):
         if header.base_offset < start:
             if header.producer_id >= 0:
                 earlier.append(header)
@@ -243,15 +258,16 @@ def _read_snapshot(directory: Path, segments: list[Segment], end: int) -> tuple[
     return ProducerStates(), segments[0].base_offset
 
 
-def _headers_around(segments: list[Segment], start: int) -> Iterator[BatchHeader]:
-    """Yield the batch headers from some way before offset ``start`` on."""
+def _headers_around(segments: list[Segment], start: int, back_bytes: int) -> Iterator[BatchHeader]:
+    """Yield the batch headers from ``back_bytes`` or a little more before offset ``start`` on."""
     first = max((i for i, segment in enumerate(segments) if segment.base_offset < start), default=0)
+    segments[first].ensure_indexes()
+    position = segments[first].position_before(start - 1) - back_bytes
+    while position < 0 and first:
+        first -= 1
+        position += segments[first].size
     for number in range(first, len(segments)):
         segment = segments[number]
         segment.ensure_indexes()
-        position = 0
-        if number == first:
-            at = segment.index.position_before(start - segment.base_offset - 1)
-            position = segment.index.batch_before(max(0, at - RECALL_BYTES))
-        for _, header in segment.headers(position):
+        for _, header in segment.headers(segment.batch_before(max(0, position)) if number == first else 0):
             yield header

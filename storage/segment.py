@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..protocol.records import BatchCorrupt, BatchHeader, read_header
 from .errors import LogCorrupt
-from .index import IndexCorrupt, OffsetIndex, TimeIndex
+from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeEntry, TimeIndex
 
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
@@ -198,25 +198,71 @@ class Segment:
         """
         if self.is_indexed:
             return
-        try:
-            self._load_indexes()
-        except (IndexCorrupt, FileNotFoundError):
-            self.use_indexes(OffsetIndex(), TimeIndex())
-        start = self.index.positions[-1] if self.index.positions else -1
-        for position, header in self.headers(max(start, 0)):
-            if position == start:
-                self._bytes_since_index = header.size_bytes
-            else:
-                self.note(position, header.size_bytes, header.last_offset, header.max_timestamp, INDEX_INTERVAL_BYTES)
+        for position, header in self.headers(self.load_indexes(self.base_offset + RELATIVE_OFFSET_MAX + 1)):
+            self.note(position, header.size_bytes, header.last_offset, header.max_timestamp, INDEX_INTERVAL_BYTES)
 
-    def _load_indexes(self) -> None:
-        index = OffsetIndex.load(self.path(INDEX_SUFFIX), self.size)
-        times = TimeIndex.load(self.path(TIME_INDEX_SUFFIX))
-        if index.positions:
-            base_offset, _, delta = STEP.unpack_from(self.view(0, self.size), index.positions[-1])
-            if base_offset + delta - self.base_offset != index.offsets[-1]:
-                raise IndexCorrupt(f"{self.path(INDEX_SUFFIX)} does not fit its segment")
-        self.use_indexes(index, times)
+    def load_indexes(self, end_offset: int) -> int:
+        """Take from the index files what they say of the batches before ``end_offset``. Raises OSError.
+
+        Returns the position of the batch from which on the indexes have to be completed with ``note``: it lies
+        where the time index ends, because what is behind that may be in the offset index only.
+        """
+        position = 0
+        try:
+            index = OffsetIndex.load(self.path(INDEX_SUFFIX), self.size)
+            times = TimeIndex.load(self.path(TIME_INDEX_SUFFIX))
+            times.truncate(end_offset - self.base_offset)
+            self.use_indexes(index, times)
+            last = times.last()
+            if last is not None and self._agrees_with(last):
+                position = self.position_before(min(end_offset - 1, self.base_offset + last.relative_offset))
+                index.truncate(position + 1)
+        except (IndexCorrupt, FileNotFoundError):
+            pass
+        if not position:
+            self.use_indexes(OffsetIndex(), TimeIndex())
+        return position
+
+    def position_before(self, offset: int) -> int:
+        """Return the position of a batch that lies at or before ``offset``: 0 if none is indexed."""
+        return self._indexed(self.index.count_up_to_offset(offset - self.base_offset))
+
+    def batch_before(self, position: int) -> int:
+        """Return the position of a batch that is not beyond ``position``: 0 if none is indexed."""
+        return self._indexed(self.index.count_up_to_position(position))
+
+    def position_before_timestamp(self, timestamp: int) -> int:
+        """Return the position of a batch before which every timestamp is smaller than ``timestamp``."""
+        for entry in self.time_index.before(timestamp):
+            if self._agrees_with(entry):
+                return self.position_before(self.base_offset + entry.relative_offset)
+        return 0
+
+    def _indexed(self, count: int) -> int:
+        """Return the position in the last of the first ``count`` index entries that the log agrees with, 0 if none.
+
+        An index file has no checksum: a wrong entry would hide batches.
+        """
+        if not count:
+            return 0
+        view = self.view(0, self.size)
+        index = self.index
+        for at in range(count - 1, -1, -1):
+            position = index.positions[at]
+            if position + STEP.size <= self.size:
+                base_offset, _, delta = STEP.unpack_from(view, position)
+                if base_offset + delta - self.base_offset == index.offsets[at]:
+                    return position
+        return 0
+
+    def _agrees_with(self, entry: TimeEntry) -> bool:
+        offset = self.base_offset + entry.relative_offset
+        try:
+            found = self.find(offset)
+            header = read_header(self.view(0, self.size), found[0]) if found else None
+        except (LogCorrupt, BatchCorrupt):
+            return False
+        return header is not None and header.base_offset <= offset and header.max_timestamp == entry.timestamp
 
     def use_indexes(self, index: OffsetIndex, times: TimeIndex) -> None:
         """Take indexes that cover the segment, or the part of it up to their last entry."""
@@ -231,7 +277,7 @@ class Segment:
             break
 
     def headers(self, position: int) -> Iterator[tuple[int, BatchHeader]]:
-        """Walk the batch headers from ``position`` on; stop without a word where there is no whole batch."""
+        """Walk the batch headers from ``position`` on; stop without a word where no whole batch of the segment is."""
         view = self.view(0, self.size)
         while position + BATCH_BYTES_MIN <= self.size:
             try:
@@ -239,6 +285,8 @@ class Segment:
             except BatchCorrupt:
                 return
             if position + header.size_bytes > self.size:
+                return
+            if not 0 <= header.last_offset - self.base_offset <= RELATIVE_OFFSET_MAX:
                 return
             yield position, header
             position += header.size_bytes
@@ -248,7 +296,7 @@ class Segment:
 
         Raises LogCorrupt, OSError.
         """
-        position = self.index.position_before(offset - self.base_offset)
+        position = self.position_before(offset)
         view = self.view(0, self.size)
         while position < self.size:
             base_offset, size, delta = self._step(view, position)
@@ -260,14 +308,17 @@ class Segment:
     def whole_batches(self, start: int, end: int) -> int:
         """Return where the last batch ends that lies wholly before ``end``; ``start`` is where one begins.
 
-        Raises LogCorrupt, OSError.
+        That is also where the sound ones end: what comes before a damaged batch can still be read. Raises OSError.
         """
         if end >= self.size:
             return self.size
-        position = max(start, self.index.batch_before(end))
+        position = max(start, self.batch_before(end))
         view = self.view(0, self.size)
         while True:
-            _, size, _ = self._step(view, position)
+            try:
+                _, size, _ = self._step(view, position)
+            except LogCorrupt:
+                return position
             if position + size > end:
                 return position
             position += size

@@ -4,27 +4,32 @@ import errno
 import logging
 import struct
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
 
 from ..protocol.records import BatchHeader
 from .checkpoints import LeaderEpochs
 from .clock import Clock
-from .errors import BatchTooLarge, LogOffline, OffsetNotInLog
+from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
 from .flusher import SyncJob
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX
 from .log import Appended, LogSettings, Slice
 from .producers import ProducerStates
-from .segment import NO_TIMESTAMP, SNAPSHOT_SUFFIX, Segment, file_name
+from .segment import LOG_SUFFIX, NO_TIMESTAMP, SNAPSHOT_SUFFIX, Segment, file_name
 
 logger = logging.getLogger(__name__)
 
 # What was appended this recently is in memory; asking the kernel is only worth it for what lies further back.
 RECENT_BYTES = 8 * 2**20
+# More than any fetch waits for.
+ENOUGH_BYTES = 2**31
+# Errors that pass by themselves: nothing that was written is lost.
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+FULL = (errno.ENOSPC, errno.EDQUOT, *NO_DESCRIPTORS)
 # What a batch gets with its place in the log: base offset, (length,) leader epoch; the CRC covers none of it.
 _PLACE = struct.Struct(">qii")
-_NOTHING = Slice(memoryview(b""), None)
+_NOTHING = Slice(memoryview(b""), 0, None)
 
 
 class SegmentedLog:
@@ -106,30 +111,33 @@ class SegmentedLog:
     def roll(self) -> Segment:
         """Begin a new segment at the log end offset and return it. Raises OSError."""
         old = self._active
-        new = Segment.create(self.directory, self.log_end_offset, self._clock.now_ms())
-        old.seal()
+        # In this order, because the snapshot can be written again when the disk was full, and a file made only once.
         self.producers.write_snapshot(self.directory / file_name(self.log_end_offset, SNAPSHOT_SUFFIX))
+        new = Segment.create(self.directory, self.log_end_offset, self._clock.now_ms())
+        new.capacity = self.settings.segment_bytes
+        old.seal()
+        self.unsynced.append(old)  # before sync_job, in its thread, can see the new segment
         self.segments.append(new)
         self._bases.append(new.base_offset)
         self._active = new
-        new.capacity = self.settings.segment_bytes
         self._jitter_ms = self._draw_jitter()
-        self.unsynced.append(old)
         self._on_roll(self)
         return new
 
     def _draw_jitter(self) -> int:
         return int(self._clock.random() * min(self.settings.segment_jitter_ms, self.settings.segment_ms))
 
-    def failed(self, error: OSError) -> LogOffline:
-        """Take note that the files cannot be written, say so once, and return what to raise.
+    def failed(self, error: OSError, may_pass: Container[int | None] = FULL) -> LogOffline:
+        """Take note that the files cannot be used, say so once, and return what to raise.
 
-        Only a full disk may pass by itself; after any other error the partition stays offline until the restart.
+        After an error that may not pass by itself the partition stays offline until the restart.
         """
+        if self.offline is not None:
+            return LogOffline(self.offline)
         reason = f"{self.directory.name}: {error.strerror or error}"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
-            logger.error("cannot append to %s: %s", self.directory, error)
-        elif self.offline is None:
+        if error.errno in may_pass:
+            logger.error("cannot use %s for now: %s", self.directory, error)
+        else:
             self.offline = reason
             logger.error("partition %s is offline until the next start: %s", self.directory, error)
         return LogOffline(reason)
@@ -157,19 +165,23 @@ class SegmentedLog:
         return _NOTHING
 
     def _slice(self, segment: Segment, position: int, batch_bytes: int, max_bytes: int, at_least_one: bool) -> Slice:
+        is_growing = segment is self._active
+        # Behind a segment that is full there is more, so there is no reason to wait for it.
+        readable = max(0, min(segment.size - position, max_bytes)) if is_growing else ENOUGH_BYTES
         if batch_bytes >= max_bytes:
             if batch_bytes > max_bytes and not at_least_one:
-                return _NOTHING
+                return Slice(_NOTHING.batches, readable, None)
             end = position + batch_bytes
         else:
             end = segment.whole_batches(position, position + max_bytes)
         batches = segment.view(position, end)
-        if segment is self._active and position >= segment.size - RECENT_BYTES:
-            return Slice(batches, None)
+        readable = max(readable, end - position)
+        if is_growing and position >= segment.size - RECENT_BYTES:
+            return Slice(batches, readable, None)
         probes = (position, (position + end) // 2, end - 1)
         if all(segment.is_resident(probe) for probe in probes):
-            return Slice(batches, None)
-        return Slice(batches, partial(self._warm, segment, position, end))
+            return Slice(batches, readable, None)
+        return Slice(batches, readable, partial(self._warm, segment, position, end))
 
     def _warm(self, segment: Segment, start: int, end: int) -> None:
         try:
@@ -178,21 +190,31 @@ class SegmentedLog:
             raise self.failed(error) from error
 
     def batch_at_or_after(self, timestamp_ms: int) -> memoryview | None:
-        for segment in self.segments:
-            segment.ensure_indexes()
+        for segment in self._indexed_segments():
             if segment.max_timestamp < timestamp_ms or segment.max_timestamp == NO_TIMESTAMP:
                 continue
-            relative_offset = segment.time_index.offset_before(timestamp_ms)
-            for position, header in segment.headers(segment.index.position_before(relative_offset)):
+            end = segment.position_before_timestamp(timestamp_ms)
+            for position, header in segment.headers(end):
+                end = position + header.size_bytes
                 if header.max_timestamp >= timestamp_ms and header.last_offset >= self.log_start_offset:
-                    return segment.view(position, position + header.size_bytes)
+                    return segment.view(position, end)
+            if end < segment.size:
+                raise LogCorrupt(f"{segment.path(LOG_SUFFIX)}: no batch at position {end}")
         return None
 
     def batch_of_max_timestamp(self) -> memoryview | None:
-        for segment in self.segments:
-            segment.ensure_indexes()
-        newest = max(segment.max_timestamp for segment in self.segments)
+        newest = max(segment.max_timestamp for segment in self._indexed_segments())
         return None if newest == NO_TIMESTAMP else self.batch_at_or_after(newest)
+
+    def _indexed_segments(self) -> list[Segment]:
+        if self.offline is not None:
+            raise LogOffline(self.offline)
+        try:
+            for segment in self.segments:
+                segment.ensure_indexes()
+        except OSError as error:
+            raise self.failed(error) from error
+        return self.segments
 
     @property
     def size_bytes(self) -> int:
@@ -209,10 +231,18 @@ class SegmentedLog:
         rolled = list(self.unsynced)
 
         def work() -> None:
+            if self.offline is not None:
+                raise OSError(errno.EIO, self.offline)
+            try:
+                for segment in (*rolled, active):
+                    segment.sync()
+            except OSError as error:
+                # The kernel drops what it could not write and says so once: the next sync would succeed. So this has
+                # to be known before the next, and it does not pass even if all that was missing is space.
+                self.failed(error, may_pass=NO_DESCRIPTORS)
+                raise
             for segment in rolled:
-                segment.sync()
                 segment.write_indexes()
-            active.sync()
 
         def finish() -> None:
             self.unsynced = [segment for segment in self.unsynced if segment not in rolled]

@@ -54,9 +54,9 @@ def fetch(request: FetchRequest, context: Context) -> Answer:
     reading = _Reading(request, context)
     reading.read()
     wanted = min(request.min_bytes, reading.max_bytes)
-    if reading.found_bytes >= wanted or request.max_wait_ms <= 0 or reading.must_answer or not reading.watched:
+    if reading.readable_bytes >= wanted or request.max_wait_ms <= 0 or reading.must_answer or not reading.watched:
         return reading.response if not reading.cold else _warmed(reading)
-    return _wait(reading, wanted - reading.found_bytes)
+    return _wait(reading, wanted - reading.readable_bytes)
 
 
 class _Reading:
@@ -68,7 +68,7 @@ class _Reading:
         self.max_bytes = min(request.max_bytes, context.broker.config.int("fetch.max.bytes"))
 
     def read(self) -> None:
-        self.found_bytes = 0
+        self.found_bytes = self.readable_bytes = 0
         self.must_answer = self.context.broker.is_stopping
         self.cold: list[Callable[[], None]] = []
         self.watched: list[Partition] = []
@@ -108,6 +108,7 @@ class _Reading:
         found = partition.read(asked.fetch_offset, budget, at_least_one=not self.found_bytes)
         result.records = found.batches
         self.found_bytes += len(found.batches)
+        self.readable_bytes += found.readable_bytes
         if found.warm is not None:
             self.cold.append(found.warm)
         self.watched.append(partition)

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,17 @@ class SqliteCatalog:
         self._closed = threading.Lock()
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute("PRAGMA wal_autocheckpoint = 0")
-            self._migrate(clock)
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute("PRAGMA wal_autocheckpoint = 0")
+                self._migrate(clock)
+                self._wal_fd = os.open(f"{path}-wal", os.O_RDWR)
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
             raise CatalogError(f"cannot open the catalog {path}: {error}") from error
-        self._wal_fd = os.open(f"{path}-wal", os.O_RDWR)
 
     def _migrate(self, clock: Clock) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -106,6 +110,9 @@ class SqliteCatalog:
                 db.rollback()
                 raise
         except sqlite3.Error as error:
+            import logging
+
+            logging.getLogger("TEMP").error("commit %s", error, stack_info=True)
             raise CatalogError(f"the catalog {self._path} refused a commit: {error}") from error
 
     def sync(self) -> None:
@@ -120,11 +127,19 @@ class SqliteCatalog:
                 other = sqlite3.connect(self._path, isolation_level=None)
                 try:
                     other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                except sqlite3.Error as error:
+                    raise CatalogError(f"the catalog {self._path} was not checkpointed: {error}") from error
                 finally:
                     other.close()
 
+    def _rows(self, sql: str, parameters: Sequence[str | int] = ()) -> list[Any]:
+        try:
+            return self._db.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise CatalogError(f"cannot read the catalog {self._path}: {error}") from error
+
     def cluster_id(self) -> str:
-        (value,) = self._db.execute("SELECT value FROM meta WHERE name = 'cluster_id'").fetchone()
+        ((value,),) = self._rows("SELECT value FROM meta WHERE name = 'cluster_id'")
         return str(value)
 
     def allocate_producer_ids(self, count: int) -> int:
@@ -139,31 +154,29 @@ class SqliteCatalog:
         return int(after) - count
 
     def topics(self) -> list[StoredTopic]:
-        rows = self._db.execute(
-            "SELECT topic_id, name, partition_count, leader_epoch, configs FROM topics ORDER BY name"
-        )
+        rows = self._rows("SELECT topic_id, name, partition_count, leader_epoch, configs FROM topics ORDER BY name")
         return [StoredTopic._make((*row[:4], json.loads(row[4]))) for row in rows]
 
     def groups(self) -> list[StoredGroup]:
         members: dict[str, list[GroupMember]] = {}
-        for group_id, *row in self._db.execute("SELECT * FROM group_members ORDER BY group_id, member_id"):
+        for group_id, *row in self._rows("SELECT * FROM group_members ORDER BY group_id, member_id"):
             members.setdefault(group_id, []).append(GroupMember(*row))
-        rows = self._db.execute("SELECT * FROM groups ORDER BY group_id")
+        rows = self._rows("SELECT * FROM groups ORDER BY group_id")
         return [StoredGroup._make((*row, members.get(row[0], []))) for row in rows]
 
     def offsets(self, group_id: str) -> list[CommittedOffset]:
-        rows = self._db.execute(f"SELECT {_OFFSET_COLUMNS} FROM offsets WHERE group_id = ?", (group_id,))
+        rows = self._rows(f"SELECT {_OFFSET_COLUMNS} FROM offsets WHERE group_id = ?", (group_id,))
         return [CommittedOffset(*row) for row in rows]
 
     def offset(self, group_id: str, topic: str, partition: int) -> CommittedOffset | None:
-        row = self._db.execute(
+        rows = self._rows(
             f"SELECT {_OFFSET_COLUMNS} FROM offsets WHERE group_id = ? AND topic = ? AND partition = ?",
             (group_id, topic, partition),
-        ).fetchone()
-        return CommittedOffset(*row) if row else None
+        )
+        return CommittedOffset(*rows[0]) if rows else None
 
     def groups_with_offsets(self) -> list[str]:
-        return [group_id for (group_id,) in self._db.execute("SELECT DISTINCT group_id FROM offsets")]
+        return [group_id for (group_id,) in self._rows("SELECT DISTINCT group_id FROM offsets")]
 
     def close(self) -> None:
         with self._closed:

@@ -1,0 +1,415 @@
+"""The SQLite catalog against a dict, through restarts, refusals and damage."""
+
+import copy
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barnabas.storage.catalog import (
+    Change,
+    CommittedOffset,
+    GroupMember,
+    GroupRemoved,
+    GroupStored,
+    LeaderEpochsBumped,
+    OffsetsCommitted,
+    OffsetsRemoved,
+    StoredGroup,
+    StoredTopic,
+    TopicConfigured,
+    TopicCreated,
+    TopicRemoved,
+)
+from barnabas.storage.catalog.sqlite import MIGRATIONS, SqliteCatalog
+from barnabas.storage.clock import ManualClock, SystemClock
+from barnabas.storage.errors import CatalogError
+
+ORDERS = StoredTopic(b"o" * 16, "orders", 3, 0, {"cleanup.policy": "compact", "retention.ms": "-1"})
+EVENTS = StoredTopic(b"e" * 16, "events", 1, 5, {})
+MEMBER = GroupMember("m-1", "instance", "client", "/127.0.0.1", 45_000, 300_000, b"\0meta", b"\xffassigned")
+GROUP = StoredGroup("g", "consumer", 7, "range", "m-1", 1_700_000_000_000, [MEMBER])
+
+
+def offset(topic: str = "orders", partition: int = 0, value: int = 42, metadata: str = "") -> CommittedOffset:
+    return CommittedOffset(topic, partition, value, 3, metadata, 1_700_000_000_000, -1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.sqlite"
+
+
+@pytest.fixture
+def catalog(path: Path) -> Iterator[SqliteCatalog]:
+    catalog = SqliteCatalog(path, SystemClock())
+    yield catalog
+    catalog.close()
+
+
+def dump(catalog: SqliteCatalog) -> dict[str, Any]:
+    """Everything that can be read, in an order that does not matter."""
+    group_ids = catalog.groups_with_offsets()
+    return {
+        "topics": {topic.name: topic for topic in catalog.topics()},
+        "groups": {group.group_id: group for group in catalog.groups()},
+        "offsets": {group_id: {o[:2]: o for o in catalog.offsets(group_id)} for group_id in group_ids},
+    }
+
+
+def test_a_topic_comes_back_as_it_was_created(catalog):
+    catalog.commit(TopicCreated(ORDERS), TopicCreated(EVENTS))
+    assert catalog.topics() == [EVENTS, ORDERS]
+
+
+def test_a_topic_goes_with_the_offsets_committed_for_it(catalog):
+    catalog.commit(TopicCreated(ORDERS), OffsetsCommitted("g", [offset("orders"), offset("events")]))
+    catalog.commit(TopicRemoved("orders"))
+    assert catalog.topics() == []
+    assert catalog.offsets("g") == [offset("events")]
+
+
+def test_the_configs_of_a_topic_are_replaced(catalog):
+    catalog.commit(TopicCreated(ORDERS))
+    catalog.commit(TopicConfigured("orders", {"retention.ms": "5"}))
+    assert catalog.topics()[0].configs == {"retention.ms": "5"}
+
+
+def test_all_leader_epochs_are_bumped(catalog):
+    catalog.commit(TopicCreated(ORDERS), TopicCreated(EVENTS), LeaderEpochsBumped())
+    assert [topic.leader_epoch for topic in catalog.topics()] == [6, 1]
+
+
+def test_a_group_comes_back_as_it_was_stored_and_is_replaced_as_a_whole(catalog):
+    catalog.commit(GroupStored(GROUP))
+    assert catalog.groups() == [GROUP]
+    empty = StoredGroup("g", "", 8, None, None, 5, [])
+    catalog.commit(GroupStored(empty))
+    assert catalog.groups() == [empty]
+
+
+def test_a_group_goes_with_its_members_and_offsets(catalog):
+    catalog.commit(GroupStored(GROUP), OffsetsCommitted("g", [offset()]))
+    catalog.commit(GroupRemoved("g"))
+    assert dump(catalog) == {"topics": {}, "groups": {}, "offsets": {}}
+    catalog.commit(GroupStored(GROUP._replace(members=[])))
+    assert catalog.groups()[0].members == []
+
+
+def test_offsets_are_overwritten_and_removed_one_by_one(catalog):
+    catalog.commit(OffsetsCommitted("g", [offset(partition=n, metadata="é\0\U0001f600") for n in range(3)]))
+    catalog.commit(OffsetsCommitted("g", [offset(partition=1, value=2**63 - 1)]))
+    catalog.commit(OffsetsRemoved("g", [("orders", 0), ("orders", 9)]))
+    wanted = [offset(partition=1, value=2**63 - 1), offset(partition=2, metadata="é\0\U0001f600")]
+    assert catalog.offsets("g") == wanted
+    assert catalog.offset("g", "orders", 1) == wanted[0]
+    assert catalog.offset("g", "orders", 0) is None
+    assert catalog.groups_with_offsets() == ["g"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        TopicCreated(ORDERS),
+        TopicRemoved("events"),
+        TopicConfigured("events", {"a": "b"}),
+        LeaderEpochsBumped(),
+        GroupStored(GROUP),
+        GroupRemoved("old"),
+        OffsetsCommitted("g", [offset()]),
+        OffsetsRemoved("old", [("events", 0)]),
+    ],
+    ids=lambda change: type(change).__name__,
+)
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_one_change_that_is_refused_undoes_all(catalog, change: Change, bad_first):
+    """The same topic twice breaks the primary key."""
+    catalog.commit(
+        TopicCreated(EVENTS), GroupStored(GROUP._replace(group_id="old")), OffsetsCommitted("old", [offset("events")])
+    )
+    before = dump(catalog)
+    bad = TopicCreated(StoredTopic(b"x" * 16, "twice", 1, 0, {}))
+    with pytest.raises(CatalogError, match="refused a commit"):
+        catalog.commit(*((bad, bad, change) if bad_first else (change, bad, bad)))
+    assert dump(catalog) == before
+    catalog.commit(change)
+    assert dump(catalog) != before
+
+
+def test_a_topic_id_belongs_to_one_topic(catalog):
+    catalog.commit(TopicCreated(ORDERS))
+    with pytest.raises(CatalogError):
+        catalog.commit(TopicCreated(EVENTS._replace(topic_id=ORDERS.topic_id)))
+
+
+def test_a_full_disk_refuses_the_commit_and_nothing_else(catalog):
+    catalog.commit(TopicCreated(ORDERS))
+    (pages,) = catalog._db.execute("PRAGMA page_count").fetchone()
+    catalog._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(CatalogError, match="full"):
+        catalog.commit(OffsetsCommitted("g", [offset(partition=n, metadata="x" * 1000) for n in range(100)]))
+    assert (catalog.topics(), catalog.offsets("g")) == ([ORDERS], [])
+    catalog._db.execute("PRAGMA max_page_count = 1000000")
+    catalog.commit(OffsetsCommitted("g", [offset()]))
+    assert catalog.offsets("g") == [offset()]
+
+
+def test_the_cluster_id_is_drawn_once(path):
+    first = SqliteCatalog(path, ManualClock(seed=1))
+    drawn = first.cluster_id()
+    first.close()
+    second = SqliteCatalog(path, ManualClock(seed=2))
+    assert second.cluster_id() == drawn
+    assert len(drawn) == 22
+    second.close()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(path):
+    SqliteCatalog(path, SystemClock()).close()
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    db.close()
+    with pytest.raises(CatalogError, match="newer version"):
+        SqliteCatalog(path, SystemClock())
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
+    db.close()
+
+
+def test_a_migration_that_was_interrupted_happens_again(path, monkeypatch):
+    migrations = (*MIGRATIONS, "CREATE TABLE extra (a); CREATE TABLE topics (b)")
+    monkeypatch.setattr("barnabas.storage.catalog.sqlite.MIGRATIONS", migrations)
+    with pytest.raises(CatalogError, match="topics already exists"):
+        SqliteCatalog(path, SystemClock())
+    fixed = (*MIGRATIONS, "CREATE TABLE extra (a)")
+    monkeypatch.setattr("barnabas.storage.catalog.sqlite.MIGRATIONS", fixed)
+    catalog = SqliteCatalog(path, SystemClock())
+    assert catalog._rows("PRAGMA user_version") == [(2,)]
+    catalog.close()
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 1000, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_catalog_is_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(CatalogError, match="cannot open the catalog"):
+        SqliteCatalog(path, SystemClock())
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_page_is_a_catalog_error_when_it_is_met(path):
+    catalog = SqliteCatalog(path, SystemClock())
+    catalog.commit(TopicCreated(ORDERS), GroupStored(GROUP), OffsetsCommitted("g", [offset()]))
+    catalog.close()
+    size = path.stat().st_size
+    for page in range(1, size // 4096):
+        content = path.read_bytes()
+        path.write_bytes(content[: page * 4096] + b"\xff" * 4096 + content[(page + 1) * 4096 :])
+        met = 0
+        try:
+            catalog = SqliteCatalog(path, SystemClock())
+            try:
+                dump(catalog)
+                catalog.cluster_id()
+                catalog.commit(OffsetsRemoved("g", [("orders", 0)]), TopicRemoved("orders"))
+                catalog.allocate_producer_ids(1)
+            finally:
+                catalog.close()
+        except CatalogError:
+            met += 1
+        assert met == 1
+        path.write_bytes(content)
+
+
+def test_an_open_catalog_that_was_refused_holds_no_file(path):
+    SqliteCatalog(path, SystemClock()).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(CatalogError):
+        SqliteCatalog(path, SystemClock())
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+COMMIT_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from barnabas.storage.catalog import OffsetsCommitted, CommittedOffset
+from barnabas.storage.catalog.sqlite import SqliteCatalog
+from barnabas.storage.clock import SystemClock
+catalog = SqliteCatalog(Path(sys.argv[1]), SystemClock())
+for value in range(int(sys.argv[2])):
+    catalog.commit(OffsetsCommitted("g", [CommittedOffset("t", p, value, -1, "", 0, -1) for p in range(10)]))
+    if value % 50 == 25:
+        catalog.checkpoint()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("commits", [1, 30, 170])
+def test_every_commit_survives_a_kill(path, commits):
+    ended = subprocess.run([sys.executable, "-c", COMMIT_AND_DIE, path, str(commits)], check=False)
+    assert ended.returncode == -9
+    catalog = SqliteCatalog(path, SystemClock())
+    assert [found.offset for found in catalog.offsets("g")] == [commits - 1] * 10
+    assert catalog._rows("PRAGMA integrity_check") == [("ok",)]
+    catalog.close()
+
+
+def test_sync_makes_the_write_ahead_log_durable(catalog, monkeypatch):
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    catalog.commit(TopicCreated(ORDERS))
+    catalog.sync()
+    assert [Path(name).name for name in synced] == ["catalog.sqlite-wal"]
+
+
+def test_sync_and_checkpoint_of_a_closed_catalog_do_nothing(path):
+    catalog = SqliteCatalog(path, SystemClock())
+    catalog.close()
+    catalog.sync()
+    catalog.checkpoint()
+    catalog.close()
+
+
+def test_a_checkpoint_that_fails_is_a_catalog_error(catalog, monkeypatch):
+    class Broken:
+        def execute(self, _: str) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: Broken())
+    with pytest.raises(CatalogError, match="disk I/O error"):
+        catalog.checkpoint()
+
+
+def test_a_checkpoint_empties_the_write_ahead_log_into_the_file(catalog, path):
+    before = path.stat().st_size
+    catalog.commit(OffsetsCommitted("g", [offset(partition=n, metadata="x" * 1000) for n in range(100)]))
+    assert path.stat().st_size == before
+    catalog.checkpoint()
+    assert path.stat().st_size > before
+    assert len(catalog.offsets("g")) == 100
+
+
+@given(rounds=st.lists(st.lists(st.integers(1, 5000), max_size=4), min_size=1, max_size=5))
+@settings(max_examples=15, deadline=None)
+def test_producer_ids_never_come_twice(tmp_path_factory, rounds):
+    path = tmp_path_factory.mktemp("ids") / "catalog.sqlite"
+    given_out: list[range] = []
+    for counts in rounds:
+        catalog = SqliteCatalog(path, SystemClock())
+        for count in counts:
+            first = catalog.allocate_producer_ids(count)
+            given_out.append(range(first, first + count))
+        catalog.close()
+    end = 0
+    for block in given_out:
+        assert block.start == end
+        end = block.stop
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+GROUPS = st.sampled_from(["g", "h"])
+TOPICS = st.builds(
+    StoredTopic,
+    st.binary(min_size=16, max_size=16),
+    NAMES,
+    st.integers(1, 100),
+    st.integers(0, 10),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+)
+MEMBERS = st.builds(
+    GroupMember, st.text(max_size=5), st.none() | st.text(max_size=5), *[st.text(max_size=5)] * 2,
+    *[st.integers(0, 2**31 - 1)] * 2, *[st.binary(max_size=9)] * 2,
+)  # fmt: skip
+STORED_GROUPS = st.builds(
+    StoredGroup, GROUPS, st.text(max_size=5), st.integers(-1, 2**31 - 1), st.none() | st.text(max_size=5),
+    st.none() | st.text(max_size=5), st.integers(0, 2**63 - 1),
+    st.lists(MEMBERS, max_size=3, unique_by=lambda member: member.member_id),
+)  # fmt: skip
+OFFSETS = st.builds(
+    CommittedOffset, NAMES, st.integers(0, 3), st.integers(0, 2**63 - 1), st.integers(-1, 5), st.text(max_size=5),
+    st.integers(0, 2**63 - 1), st.integers(-1, 2**63 - 1),
+)  # fmt: skip
+CHANGES = st.one_of(
+    st.builds(TopicCreated, TOPICS),
+    st.builds(TopicRemoved, NAMES),
+    st.builds(TopicConfigured, NAMES, st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2)),
+    st.just(LeaderEpochsBumped()),
+    st.builds(GroupStored, STORED_GROUPS),
+    st.builds(GroupRemoved, GROUPS),
+    st.builds(OffsetsCommitted, GROUPS, st.lists(OFFSETS, max_size=4)),
+    st.builds(OffsetsRemoved, GROUPS, st.lists(st.tuples(NAMES, st.integers(0, 3)), max_size=3)),
+)
+
+
+class Refused(Exception):
+    """The model does not take a change."""
+
+
+def change_model(model: dict[str, Any], change: Change) -> None:
+    topics, groups, offsets = model["topics"], model["groups"], model["offsets"]
+    match change:
+        case TopicCreated(topic):
+            if topic.name in topics or any(topic.topic_id == other.topic_id for other in topics.values()):
+                raise Refused
+            topics[topic.name] = topic
+        case TopicRemoved(name):
+            topics.pop(name, None)
+            for committed in offsets.values():
+                for key in [key for key in committed if key[0] == name]:
+                    del committed[key]
+        case TopicConfigured(name, configs):
+            if name in topics:
+                topics[name] = topics[name]._replace(configs=configs)
+        case LeaderEpochsBumped():
+            for name, topic in topics.items():
+                topics[name] = topic._replace(leader_epoch=topic.leader_epoch + 1)
+        case GroupStored(group):
+            groups[group.group_id] = group._replace(members=sorted(group.members, key=lambda m: m.member_id.encode()))
+        case GroupRemoved(group_id):
+            groups.pop(group_id, None)
+            offsets.pop(group_id, None)
+        case OffsetsCommitted(group_id, committed):
+            offsets.setdefault(group_id, {}).update({o[:2]: o for o in committed})
+        case OffsetsRemoved(group_id, partitions):
+            for partition in partitions:
+                offsets.get(group_id, {}).pop(partition, None)
+
+
+@given(commits=st.lists(st.lists(CHANGES, min_size=1, max_size=3), max_size=12), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_it_does_what_a_dict_does(tmp_path_factory, commits, data):
+    path = tmp_path_factory.mktemp("model") / "catalog.sqlite"
+    catalog = SqliteCatalog(path, ManualClock())
+    model: dict[str, Any] = {"topics": {}, "groups": {}, "offsets": {}}
+    for changes in commits:
+        changed = copy.deepcopy(model)
+        try:
+            for change in changes:
+                change_model(changed, change)
+        except Refused:
+            with pytest.raises(CatalogError):
+                catalog.commit(*changes)
+        else:
+            catalog.commit(*changes)
+            model = changed
+        model["offsets"] = {group_id: rows for group_id, rows in model["offsets"].items() if rows}
+        match data.draw(st.sampled_from(["go on", "reopen", "checkpoint"])):
+            case "reopen":
+                catalog.close()
+                catalog = SqliteCatalog(path, ManualClock())
+            case "checkpoint":
+                catalog.checkpoint()
+        assert dump(catalog) == model
+    catalog.close()

@@ -1,0 +1,143 @@
+"""``barnabas check``: what it sees, and what it makes of it."""
+
+import sqlite3
+import struct
+from pathlib import Path
+
+import pytest
+from support.logs import LogFolder, Settings, append, batch
+
+from barnabas.storage.checker import Report, check
+from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE
+from barnabas.storage.errors import StorageError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> LogFolder:
+    """Twenty batches of two records in several segments, closed cleanly."""
+    folder = LogFolder(tmp_path / "data", Settings(segment_bytes=700, index_interval_bytes=100))
+    log = folder.open()
+    for number in range(20):
+        append(log, batch(2, 20, 1000 + number, producer_id=1, producer_epoch=0, base_sequence=2 * number))
+    folder.close(log)
+    return folder
+
+
+def logs(folder: LogFolder, suffix: str = ".log") -> list[Path]:
+    return sorted(folder.partition.glob(f"*{suffix}"))
+
+
+def texts(report: Report, is_problem: bool) -> str:
+    return "\n".join(finding.text for finding in report.findings if finding.is_problem is is_problem)
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0x10
+    path.write_bytes(content)
+
+
+def test_all_is_counted(folder):
+    report = check(folder.path)
+    size = sum(path.stat().st_size for path in logs(folder))
+    assert report == Report(1, 20, 40, size, [])
+
+
+def test_it_changes_nothing_in_the_partitions(folder):
+    before = folder.files()
+    flip(logs(folder)[0], 100)
+    before[logs(folder)[0].name] = logs(folder)[0].read_bytes()
+    check(folder.path)
+    assert folder.files() == before
+
+
+def test_a_directory_without_a_catalog_is_none(tmp_path):
+    with pytest.raises(StorageError, match="is not a data directory"):
+        check(tmp_path)
+
+
+@pytest.mark.parametrize("number", [0, 1, -1])
+def test_a_damaged_batch_is_a_problem_after_a_clean_stop(folder, number):
+    flip(logs(folder)[number], 100)
+    assert "the CRC of the batch does not match" in texts(check(folder.path), is_problem=True)
+
+
+def test_a_torn_end_after_a_crash_is_only_a_note(folder):
+    (folder.path / CLEAN_FILE).unlink()
+    last = logs(folder)[-1]
+    last.write_bytes(last.read_bytes()[:-1])
+    report = check(folder.path)
+    assert "no sound batch at position" in texts(report, is_problem=False)
+    assert texts(report, is_problem=True) == ""
+
+
+def test_a_torn_end_of_an_earlier_segment_is_a_problem_even_after_a_crash(folder):
+    (folder.path / CLEAN_FILE).unlink()
+    first = logs(folder)[0]
+    first.write_bytes(first.read_bytes()[:-1])
+    assert "no sound batch at position" in texts(check(folder.path), is_problem=True)
+
+
+def test_overlapping_segments_are_a_problem(folder):
+    logs(folder)[1].rename(folder.partition / f"{1:020d}.log")
+    assert "begins before the end of its predecessor" in texts(check(folder.path), is_problem=True)
+
+
+def test_an_index_entry_that_points_to_no_batch_is_a_problem(folder):
+    index = logs(folder, ".index")[0]
+    index.write_bytes(struct.pack(">ii", 5, 33))
+    assert "points to no batch of it" in texts(check(folder.path), is_problem=True)
+
+
+def test_a_time_index_that_points_beyond_its_segment_is_a_problem(folder):
+    logs(folder, ".timeindex")[0].write_bytes(struct.pack(">qi", 1000, 10_000))
+    assert "points beyond the end of its segment" in texts(check(folder.path), is_problem=True)
+
+
+@pytest.mark.parametrize("suffix", [".snapshot", "leader-epoch-checkpoint", ".index"])
+def test_an_unreadable_file_is_a_problem_after_a_clean_stop_and_a_note_after_a_crash(folder, suffix):
+    path = logs(folder, suffix)[-1]
+    path.write_bytes(struct.pack(">ii", 10, -5))
+    assert check(folder.path).findings[0].path.name in (path.name, folder.partition.name)
+    assert texts(check(folder.path), is_problem=True) != ""
+    (folder.path / CLEAN_FILE).unlink()
+    assert texts(check(folder.path), is_problem=True) == ""
+    assert texts(check(folder.path), is_problem=False) != ""
+
+
+def test_garbled_recovery_points_are_a_problem(folder):
+    (folder.path / "recovery-point-offset-checkpoint").write_text("what?")
+    assert "recovery-point" in texts(check(folder.path), is_problem=True)
+
+
+def test_a_folder_of_no_topic_is_noted(folder):
+    folder.partition.rename(folder.path / "t-1")
+    assert texts(check(folder.path), is_problem=False) == "belongs to no topic in the catalog"
+
+
+def test_a_damaged_catalog_is_a_problem(folder):
+    path = folder.path / CATALOG_FILE
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 8192)
+    assert texts(check(folder.path), is_problem=True) != ""
+
+
+def test_a_catalog_that_is_no_database_is_a_problem(folder):
+    (folder.path / CATALOG_FILE).write_bytes(b"no database" * 1000)
+    assert "cannot be read" in texts(check(folder.path), is_problem=True)
+
+
+def test_a_segment_that_cannot_be_read_is_a_problem(folder):
+    path = logs(folder)[0]
+    path.unlink()
+    path.mkdir()
+    assert texts(check(folder.path), is_problem=True) != ""
+
+
+def test_the_catalog_is_not_changed(folder):
+    db = sqlite3.connect(folder.path / CATALOG_FILE)
+    before = list(db.iterdump())
+    check(folder.path)
+    assert list(db.iterdump()) == before
+    db.close()

@@ -1,0 +1,199 @@
+"""The log against a Python list, through restarts, crashes and rolls."""
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.logs import START_MS, LogFolder, Settings, append, batch, batches_of, read_all, sync
+
+from barnabas.protocol.records import read_header
+from barnabas.storage.clock import ManualClock
+from barnabas.storage.errors import OffsetNotInLog, SequenceOutOfOrder
+from barnabas.storage.log import Appended
+
+INDEX_INTERVAL = 300
+SIZES = st.one_of(st.integers(0, 40), st.integers(40, 1000), st.just(2500))
+PRODUCERS = st.integers(0, 2)
+
+
+class LogAgainstList(RuleBasedStateMachine):
+    """``batches``: what was appended, offset and leader epoch patched in. ``sent``: by producer, to be repeated."""
+
+    @initialize(segment_ms=st.sampled_from([5_000, 10**9]), index_bytes=st.sampled_from([16, 10**6]))
+    def start(self, segment_ms: int, index_bytes: int) -> None:
+        self.temporary = Path(tempfile.mkdtemp())
+        self.clock = ManualClock(START_MS)
+        self.folder = LogFolder(
+            self.temporary / "data",
+            Settings(
+                segment_bytes=4000,
+                segment_ms=segment_ms,
+                segment_jitter_ms=500,
+                segment_index_bytes=index_bytes,
+                index_interval_bytes=INDEX_INTERVAL,
+            ),
+            self.clock,
+        )
+        self.log = self.folder.open()
+        self.batches: list[bytes] = []
+        self.sent: dict[int, list[tuple[bytes, int]]] = {}
+        self.leader_epoch = 0
+
+    def teardown(self) -> None:
+        if hasattr(self, "log"):
+            try:
+                self.folder.close(self.log)
+                assert self.folder.problems() == []
+            finally:
+                shutil.rmtree(self.temporary)
+
+    @property
+    def end(self) -> int:
+        return read_header(self.batches[-1]).next_offset if self.batches else 0
+
+    def take(self, content: bytearray) -> None:
+        base_offset = self.end
+        assert append(self.log, content, self.leader_epoch) == Appended(base_offset, -1)
+        header = read_header(content)
+        assert (header.base_offset, header.partition_leader_epoch) == (base_offset, self.leader_epoch)
+        self.batches.append(bytes(content))
+
+    @rule(count=st.integers(1, 5), size=SIZES, shift_ms=st.integers(-9000, 9000), fill=st.integers(0, 255))
+    def append(self, count: int, size: int, shift_ms: int, fill: int) -> None:
+        self.take(batch(count, size // count, self.clock.now_ms() + shift_ms, fill=fill))
+
+    @rule(size=SIZES)
+    def append_without_timestamp(self, size: int) -> None:
+        self.take(batch(1, size, -1))
+
+    @rule(producer=PRODUCERS, count=st.integers(1, 3), size=SIZES)
+    def append_as_idempotent_producer(self, producer: int, count: int, size: int) -> None:
+        sent = self.sent.setdefault(producer, [])
+        sequence = read_header(sent[-1][0]).last_sequence + 1 if sent else 0
+        content = batch(count, size // count, self.clock.now_ms(), producer, 0, sequence)
+        sent.append((bytes(content), self.end))
+        self.take(content)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def repeat_a_batch(self, data: st.DataObject) -> None:
+        producer = data.draw(st.sampled_from(sorted(self.sent)))
+        sent = self.sent[producer]
+        back = data.draw(st.integers(1, min(len(sent), 7)))
+        content, base_offset = sent[-back]
+        if back <= 5:
+            again = append(self.log, bytearray(content), self.leader_epoch)
+            assert again == Appended(base_offset, read_header(content).max_timestamp)
+        else:
+            with pytest.raises(SequenceOutOfOrder):
+                append(self.log, bytearray(content), self.leader_epoch)
+
+    @rule(seconds=st.integers(1, 10))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    @rule(data=st.data(), max_bytes=st.integers(0, 9000), at_least_one=st.booleans())
+    def read(self, data: st.DataObject, max_bytes: int, at_least_one: bool) -> None:
+        offset = data.draw(st.integers(0, self.end))
+        got = [content for _, content in batches_of(self.log.read(offset, max_bytes, at_least_one).batches)]
+        if offset == self.end:
+            assert got == []
+            return
+        first = next(i for i, content in enumerate(self.batches) if read_header(content).last_offset >= offset)
+        assert got == self.batches[first : first + len(got)]
+        size = sum(map(len, got))
+        following = self.batches[first + len(got) : first + len(got) + 1]
+        if size > max_bytes:
+            assert at_least_one
+            assert len(got) == 1
+        elif not got:
+            assert not at_least_one
+            assert len(self.batches[first]) > max_bytes
+        elif following and size + len(following[0]) <= max_bytes:
+            assert read_header(following[0]).base_offset in {segment.base_offset for segment in self.log.segments}
+
+    @rule(beyond=st.integers(1, 10))
+    def read_outside(self, beyond: int) -> None:
+        for offset in (-beyond, self.end + beyond):
+            with pytest.raises(OffsetNotInLog):
+                self.log.read(offset, 100, True)
+
+    @rule(data=st.data(), shift=st.integers(-1, 1))
+    def find_by_timestamp(self, data: st.DataObject, shift: int) -> None:
+        known = {read_header(content).max_timestamp for content in self.batches} | {START_MS}
+        timestamp = data.draw(st.sampled_from(sorted(known))) + shift
+        found = self.log.batch_at_or_after(max(timestamp, 0))
+        wanted = [content for content in self.batches if read_header(content).max_timestamp >= max(timestamp, 0)]
+        assert found == (wanted[0] if wanted else None)
+
+    @rule()
+    def find_the_max_timestamp(self) -> None:
+        newest = max((read_header(content).max_timestamp for content in self.batches), default=-1)
+        wanted = [content for content in self.batches if read_header(content).max_timestamp == newest]
+        assert self.log.batch_of_max_timestamp() == (wanted[0] if newest >= 0 else None)
+
+    @rule()
+    def sync(self) -> None:
+        sync(self.log)
+        assert self.log.recovery_point == self.end
+        assert not self.log.is_dirty
+
+    @rule()
+    def checkpoint(self) -> None:
+        self.log.checkpoint()
+
+    @rule()
+    def restart(self) -> None:
+        self.folder.close(self.log)
+        assert self.folder.problems() == []
+        self.log = self.folder.open()
+        assert not self.log.is_dirty
+
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        bases = [read_header(content).base_offset for content in self.batches]
+        points = st.sampled_from([0, self.log.recovery_point, self.end, self.end + 10, *bases])
+        recovery_point = data.draw(points | st.integers(0, self.end))
+        self.log.let_go()
+        assert self.folder.problems() == []
+        self.log = self.folder.open(recovery_point)
+        assert self.log.recovery_point == min(recovery_point, self.end)
+        self.leader_epoch += 1
+
+    @invariant()
+    def the_log_is_what_was_appended(self) -> None:
+        if hasattr(self, "log"):
+            assert self.log.log_start_offset == 0
+            assert self.log.log_end_offset == self.end
+            assert self.log.size_bytes == sum(map(len, self.batches))
+            assert all(segment.size <= 4000 for segment in self.log.segments)
+
+    @invariant()
+    def the_leader_epochs_begin_where_they_were_first_used(self) -> None:
+        if hasattr(self, "log"):
+            headers = [read_header(content) for content in self.batches]
+            groups = itertools.groupby(headers, key=lambda header: header.partition_leader_epoch)
+            assert self.log.epochs.starts == [(epoch, next(group).base_offset) for epoch, group in groups]
+
+    @precondition(lambda self: self.batches)
+    @rule(max_bytes=st.sampled_from([1, 500, 100_000]))
+    def consume_everything(self, max_bytes: int) -> None:
+        assert read_all(self.log, max_bytes) == self.batches
+
+
+TestLogAgainstList = LogAgainstList.TestCase
+TestLogAgainstList.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.mark.slow
+class TestLogAgainstListForLong(LogAgainstList.TestCase):
+    settings = settings(
+        max_examples=1500, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
+    )
