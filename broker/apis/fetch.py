@@ -14,7 +14,9 @@ from ...protocol.messages.fetch import (
     FetchResponse,
     PartitionData,
 )
-from ...protocol.messages.leadership import LeaderIdAndEpoch
+from ...protocol.messages.leadership import LeaderIdAndEpoch, NodeEndpoint
+from ...protocol.primitives import ZERO_UUID
+from ...storage.errors import OffsetNotInLog
 from ..context import Context
 from ..errors import code_for
 from ..partitions.partition import Partition
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 READ_COMMITTED = 1
-_EPOCH_ERRORS = (ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.UNKNOWN_LEADER_EPOCH)
+_LEADER_SINCE_VERSION = 16
 
 
 def _refused(request: FetchRequest, code: ErrorCode) -> FetchResponse:
+    if request.topics and request.topics[0].topic_id != ZERO_UUID:
+        return FetchResponse(error_code=code)
     return FetchResponse(
         error_code=code,
         responses=[
@@ -49,7 +53,7 @@ def fetch(request: FetchRequest, context: Context) -> Answer:
     ``min_bytes``, but not longer than ``max_wait_ms``, and not when a partition has an error. Sessions (KIP-227) are
     answered with id 0: none.
     """
-    if request.session_id and request.session_epoch > 0:
+    if request.session_epoch > 0:
         return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
     reading = _Reading(request, context)
     reading.read()
@@ -72,6 +76,7 @@ class _Reading:
         self.must_answer = self.context.broker.is_stopping
         self.cold: list[Callable[[], None]] = []
         self.watched: list[Partition] = []
+        self.endpoints: list[NodeEndpoint] = []
         topics = self.context.broker.topics
         responses = []
         for topic in self.request.topics:
@@ -83,13 +88,20 @@ class _Reading:
                 except Exception as error:
                     result = _failed(asked.partition, code_for(error))
                     self.must_answer = True
-                    if result.error_code in _EPOCH_ERRORS:
-                        result.current_leader = LeaderIdAndEpoch(
-                            leader_id=self.context.broker.node_id, leader_epoch=partition.leader_epoch
-                        )
+                    if result.error_code == ErrorCode.FENCED_LEADER_EPOCH:
+                        self._name_leader(partition, result)
                 results.append(result)
             responses.append(FetchableTopicResponse(topic=topic.topic, topic_id=topic.topic_id, partitions=results))
-        self.response = FetchResponse(responses=responses)
+        self.response = FetchResponse(responses=responses, node_endpoints=self.endpoints)
+
+    def _name_leader(self, partition: Partition, result: PartitionData) -> None:
+        """Spare a client that is behind the Metadata request (KIP-951)."""
+        if self.context.api_version < _LEADER_SINCE_VERSION:
+            return
+        node_id = self.context.broker.node_id
+        result.current_leader = LeaderIdAndEpoch(leader_id=node_id, leader_epoch=partition.leader_epoch)
+        host, port = self.context.session.endpoint
+        self.endpoints = [NodeEndpoint(node_id=node_id, host=host, port=port)]
 
     def _read(self, partition: Partition, asked: FetchPartition) -> PartitionData:
         partition.check_leader_epoch(asked.current_leader_epoch)
@@ -118,9 +130,9 @@ class _Reading:
         """Tell a client whose log went another way where the two parted (KIP-595)."""
         log = partition.log
         epoch, end_offset = log.epochs.end_of(asked.last_fetched_epoch, partition.leader_epoch, log.log_end_offset)
-        if epoch < 0:
-            result.error_code = ErrorCode.OFFSET_OUT_OF_RANGE
-        elif epoch < asked.last_fetched_epoch or end_offset < asked.fetch_offset:
+        if epoch < 0 or asked.fetch_offset < log.log_start_offset:
+            raise OffsetNotInLog(f"no end is known of leader epoch {asked.last_fetched_epoch}")
+        if epoch < asked.last_fetched_epoch or end_offset < asked.fetch_offset:
             result.diverging_epoch = EpochEndOffset(epoch=epoch, end_offset=end_offset)
         else:
             return False

@@ -97,7 +97,7 @@ SERVER_TABLE = (
         "max.connections",
         INT,
         INT_MAX,
-        "Connections this broker holds at most; further ones wait.",
+        "Connections this broker holds at most; further ones are closed.",
         at_least(0),
         CLUSTER_WIDE,
     ),

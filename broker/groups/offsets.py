@@ -11,6 +11,7 @@ from .group import Group, GroupState
 from .results import FetchedOffset, OffsetDeleteResult, OffsetToCommit
 from .subscription import CONSUMER_PROTOCOL_TYPE
 
+FOREVER_MS = 2**63 - 1
 NO_RETENTION_TIME = -1  # OffsetCommit: "use the broker's"
 
 
@@ -25,7 +26,7 @@ class Offsets:
     def commit(self, group_id: str, offsets: Sequence[OffsetToCommit], retention_time_ms: int) -> Sequence[ErrorCode]:
         """Store what can be stored, all of it at once; return an error for each of ``offsets``."""
         commit_ms = self._clock.now_ms()
-        expire_ms = -1 if retention_time_ms == NO_RETENTION_TIME else commit_ms + retention_time_ms
+        expire_ms = -1 if retention_time_ms == NO_RETENTION_TIME else min(commit_ms + retention_time_ms, FOREVER_MS)
         errors, accepted = [], []
         for offset in offsets:
             topic, partition, committed, leader_epoch, metadata = offset

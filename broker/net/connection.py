@@ -1,7 +1,8 @@
 """One client connection: bytes to frames to requests, answers back in the order of the requests.
 
 It carries and decides nothing but the flow: it stops reading when the client does not read, when too much is
-waiting, or while a request that holds its place in the order is not answered yet.
+waiting, or while a request that holds its place in the order is not answered yet; and after a turn of work it lets
+the other connections have theirs.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ WAITING_MAX = 1000
 # What may lie in the transport before we stop reading from a client that does not read from us. Record batches in it
 # are views of the log and cost no memory.
 WRITE_BUFFER_BYTES_MAX = 2**20
-# Answers that are collected for one write; the write buffer can only speak up after it has seen them.
-ANSWERS_PER_WRITE_MAX = 128
+# What one connection may have answered before the others get their turn, and the transport a look at it: a few
+# milliseconds of work.
+ANSWERS_PER_TURN_MAX = 256
+ANSWER_BYTES_PER_TURN_MAX = 2**20
 # How soon to try again for a buffer when all connections together have taken the memory for large frames.
 STARVED_RETRY_S = 0.02
 
@@ -63,7 +66,10 @@ class Connection(asyncio.BufferedProtocol):
         self._contexts: dict[int, Context] = {}
         self._waiting: deque[Waiting] = deque()
         self._tasks: set[asyncio.Future[Response | None]] = set()
+        self._waiting_bytes = 0
         self._out: list[Buffer] = []
+        self._out_bytes = 0
+        self._next_turn: asyncio.Handle | None = None
         self._held_by: Waiting | None = None
         self._is_write_paused = False
         self._is_read_paused = False
@@ -93,6 +99,8 @@ class Connection(asyncio.BufferedProtocol):
         self._is_closing = True
         self._shared.connections.discard(self)
         self._reader.release()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
         for task in self._tasks:
             task.cancel()
 
@@ -103,7 +111,11 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self.last_active = self._shared.loop.time()
         self._reader.received(nbytes)
-        self._process()
+        if self._next_turn is None:
+            self._process()
+        else:
+            self._reader.keep()
+            self._watch_flow()
 
     def pause_writing(self) -> None:
         self._is_write_paused = True
@@ -122,8 +134,9 @@ class Connection(asyncio.BufferedProtocol):
                 if frame is None:
                     break
                 self._handle(frame)
-                if len(self._out) >= ANSWERS_PER_WRITE_MAX:
-                    self._flush()
+                if len(self._out) >= ANSWERS_PER_TURN_MAX or self._out_bytes >= ANSWER_BYTES_PER_TURN_MAX:
+                    self._end_turn(0)
+                    break
         except (MalformedMessage, CloseConnection) as error:
             logger.info("closing the connection from %s: %s", self.session.client_host, error)
             self.close()
@@ -135,9 +148,24 @@ class Connection(asyncio.BufferedProtocol):
         self._watch_flow()
 
     def _is_held(self) -> bool:
-        """Say whether the next request has to wait for an answer before it."""
+        """Say whether the next request has to wait, for its turn or for an answer before it."""
+        if self._next_turn is not None:
+            return True
         waiting = self._waiting
-        return bool(waiting) and (self._held_by is not None or len(waiting) >= WAITING_MAX)
+        return bool(waiting) and (
+            self._held_by is not None or len(waiting) >= WAITING_MAX or self._waiting_bytes >= WRITE_BUFFER_BYTES_MAX
+        )
+
+    def _end_turn(self, delay_s: float) -> None:
+        """Go on later: after everybody else had a turn, or after ``delay_s`` seconds."""
+        if self._next_turn is None:
+            loop = self._shared.loop
+            go_on = self._take_turn
+            self._next_turn = loop.call_later(delay_s, go_on) if delay_s else loop.call_soon(go_on)
+
+    def _take_turn(self) -> None:
+        self._next_turn = None
+        self._process()
 
     def _watch_flow(self) -> None:
         """Read on only while what has been received and not handled stays small."""
@@ -146,7 +174,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         stuck = self._is_write_paused or self._is_held()
         if reader.is_starved and not stuck:
-            self._shared.loop.call_later(STARVED_RETRY_S, self._process)
+            self._end_turn(STARVED_RETRY_S)
             stuck = True
         must_pause = stuck and reader.unread_bytes >= LARGE_BYTES
         if must_pause != self._is_read_paused:
@@ -171,8 +199,10 @@ class Connection(asyncio.BufferedProtocol):
                 waiting = Waiting()
                 waiting.buffers = buffers
                 self._waiting.append(waiting)
+                self._waiting_bytes += len(buffers[0])
             else:
                 self._out += buffers
+                self._out_bytes += len(buffers[0])
         elif answer is not None:
             self._await(route, request, correlation_id, answer)
 
@@ -216,8 +246,11 @@ class Connection(asyncio.BufferedProtocol):
         waiting = self._waiting
         if self._held_by is not None and self._held_by.buffers is not None:
             self._held_by = None
-        while waiting and waiting[0].buffers is not None:
-            self._out += waiting.popleft().buffers or ()
+        while waiting and (buffers := waiting[0].buffers) is not None:
+            waiting.popleft()
+            self._out += buffers
+        if not waiting:
+            self._waiting_bytes = 0
         self.last_active = self._shared.loop.time()
         self._process()
 
@@ -226,6 +259,7 @@ class Connection(asyncio.BufferedProtocol):
         if not out or self._transport.is_closing():
             return
         self._out = []
+        self._out_bytes = 0
         if len(out) == 1:
             self._transport.write(out[0])
         elif any(type(buffer) is memoryview for buffer in out):

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 # Memory for large frames that are being received, over all connections. Enough for several at Kafka's limit of
 # 100 MiB, or for 500 producers with 1 MB batches at the same instant; who comes later waits for a moment.
 LARGE_FRAMES_BYTES_MAX = 512 * 2**20
+UNLIMITED = 2**31 - 1
 # How long a client has to say goodbye when the broker stops.
 CLOSE_TIMEOUT_S = 2.0
 # Kafka's default of 50 is for a thread that does nothing but accept. Here a burst of clients waits for the loop, and
@@ -45,6 +46,7 @@ class Shared:
         self.connections: set[Connection] = set()
         self._connections_max = config.int("max.connections")
         self._per_host_max = config.int("max.connections.per.ip")
+        self._per_host_overrides = _overrides(config.string("max.connections.per.ip.overrides"))
         self._idle_s = config.int("connections.max.idle.ms") / 1000
 
     def admit(self, connection: Connection) -> str:
@@ -52,8 +54,9 @@ class Shared:
         if len(self.connections) >= self._connections_max:
             return f"max.connections is {self._connections_max}"
         host = connection.session.client_host
-        if self._per_host_max < 2**31 - 1 and self._count()[host] >= self._per_host_max:
-            return f"max.connections.per.ip is {self._per_host_max}"
+        limit = self._per_host_overrides.get(host, self._per_host_max)
+        if limit < UNLIMITED and self._count()[host] >= limit:
+            return f"max.connections.per.ip is {limit}"
         self.connections.add(connection)
         return ""
 
@@ -106,6 +109,18 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in list(connections):
             connection.abort()
+
+
+def _overrides(text: str) -> dict[str, int]:
+    """Read ``max.connections.per.ip.overrides``: "address:count,..."; what is not that is left out with a warning."""
+    limits = {}
+    for item in filter(None, map(str.strip, text.split(","))):
+        host, _, count = item.rpartition(":")
+        if host and count.isdigit():
+            limits[host.strip("[]")] = int(count)
+        else:
+            logger.warning("max.connections.per.ip.overrides: %r is not address:count", item)
+    return limits
 
 
 def _bind(listener: Listener) -> list[socket.socket]:

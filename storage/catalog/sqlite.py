@@ -110,9 +110,6 @@ class SqliteCatalog:
                 db.rollback()
                 raise
         except sqlite3.Error as error:
-            import logging
-
-            logging.getLogger("TEMP").error("commit %s", error, stack_info=True)
             raise CatalogError(f"the catalog {self._path} refused a commit: {error}") from error
 
     def sync(self) -> None:

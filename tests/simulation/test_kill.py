@@ -146,6 +146,7 @@ class Load:
         with Wire(self.broker.port) as wire:
             labels = [read_partition(wire, self.topic, partition) for partition in range(PARTITIONS)]
             for committer in self.committers:
+                assert committer.committed >= 0, f"{committer.name} did nothing"
                 if not committer.is_alive():
                     committer.check(wire)
         for name, entries in acknowledged.items():

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.group_offsets import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -207,7 +208,10 @@ class Committer(Worker):
                 group_id=self.name, generation_id_or_member_epoch=-1, member_id="", topics=[topic]
             )
             (answered,) = wire.call(request, 8).topics
-            assert answered.partitions[0].error_code == 0, answered
+            error_code = answered.partitions[0].error_code
+            if error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE:
+                raise ConnectionError("the broker is about to stop, and says that another may be asked")
+            assert error_code == 0, answered
             self.committed = self._tried
             self.take_a_breath()
 
