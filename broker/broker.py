@@ -10,8 +10,8 @@ from pathlib import Path
 from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
 from ..storage.datadir import DataDir
-from ..storage.errors import CatalogError, LogOffline, StorageError
-from ..storage.flusher import Syncable, SyncJob
+from ..storage.errors import LogOffline
+from ..storage.flusher import Syncable
 from .config import BrokerConfig
 from .dispatch import Dispatcher
 from .groups import GroupConfig, GroupCoordinator
@@ -56,7 +56,6 @@ class Broker:
         self.data_dir = DataDir(Path(self.config.data_dir), self.clock, self.node_id, self._loop.call_soon_threadsafe)
         try:
             self.catalog = self.data_dir.catalog
-            self._catalog_sync = _CatalogSync(self.catalog)
             self.cluster_id = self.catalog.cluster_id()
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
             if not self.data_dir.was_clean:
@@ -64,19 +63,24 @@ class Broker:
             self.groups = GroupCoordinator(self.catalog, self.clock, _group_config(self.config))
             self.groups.on_deadline_changed = self._arm_group_timer
             self._arm_group_timer()
-            self.producer_ids = ProducerIds(self.catalog)
+            self.producer_ids = ProducerIds(self.catalog, self.synced)
             self.server = Server(self)
             await self.server.start()
         except BaseException:
             self.data_dir.close()
             raise
+        milliseconds = self.config.int
         self._every(HOUSEKEEPING_S, self._keep_house)
-        self._every(self.config.int("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
+        self._every(milliseconds("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
+        self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
+        self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
 
     def _recover(self) -> None:
         """Open every log after a crash, before anybody is served; one that cannot be opened stays offline."""
         for topic in self.topics:
             for partition in topic.partitions:
+                if self.is_stopping:
+                    return
                 try:
                     partition.log  # noqa: B018
                 except LogOffline:
@@ -93,11 +97,15 @@ class Broker:
                 logger.exception("housekeeping failed")
             self._timers[at] = loop.call_later(seconds, run)
 
-        self._timers.append(loop.call_later(seconds, run))
+        if seconds > 0:
+            self._timers.append(loop.call_later(seconds, run))
 
     def _keep_house(self) -> None:
         self.server.shared.close_idle()
         self.data_dir.flush_due()
+
+    def _expire_producers(self) -> None:
+        self.data_dir.expire_producers(self.config.int("producer.id.expiration.ms"))
 
     def _arm_group_timer(self) -> None:
         if self._group_timer is not None:
@@ -137,7 +145,7 @@ class Broker:
 
         Changes of topics always wait for it: records may be durable, and then their topic has to be.
         """
-        await self.request_sync(self._catalog_sync)
+        await self.request_sync(self.catalog)
 
     async def stop(self) -> None:
         """Stop accepting, answer what can be answered, close the connections, and bring everything to the disk."""
@@ -150,22 +158,7 @@ class Broker:
                 partition.forget()
         self.groups.close()
         await self.server.stop()
-        self.data_dir.close()
-
-
-class _CatalogSync:
-    """Brings the catalog to the disk, as something that the flusher can be asked for."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    def sync_job(self) -> SyncJob:
-        return SyncJob(self._catalog.sync, lambda: None, _failed)
-
-
-def _failed(error: OSError) -> StorageError:
-    logger.error("the catalog did not reach the disk: %s", error)
-    return CatalogError(str(error))
+        await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard
 
 
 def _group_config(config: BrokerConfig) -> GroupConfig:

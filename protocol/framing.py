@@ -13,6 +13,9 @@ from .primitives import MalformedMessage
 SCRATCH_BYTES = 256 * 2**10
 # Frames from here on are received into a buffer of their own.
 LARGE_BYTES = 64 * 2**10
+# The first buffer of a large frame; it doubles as the frame comes in, because a frame that is only announced must not
+# cost much memory.
+FIRST_BUFFER_BYTES = 128 * 2**10
 # What the pool keeps for the next large frames.
 POOL_BYTES_MAX = 64 * 2**20
 # Only Produce carries bulk. The largest other requests hold group metadata, which Kafka would have to fit into one
@@ -32,12 +35,14 @@ class FrameTooLarge(MalformedMessage):
 class BufferPool:
     """Buffers for large frames, handed out again while they are warm.
 
-    ``budget``: bytes that may be out at one time, over all connections.
+    ``budget``: bytes that may be out at one time, over all connections. ``has_refused``: the budget was not enough,
+    since somebody last looked and set it back.
     """
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.out_bytes = 0
+        self.has_refused = False
         self._kept: dict[int, list[bytearray]] = {}
         self._kept_bytes = 0
 
@@ -45,6 +50,7 @@ class BufferPool:
         """Return a buffer of at least ``size`` bytes, or None when the budget is spent."""
         capacity = 1 << (size - 1).bit_length()
         if self.out_bytes and self.out_bytes + capacity > self.budget:
+            self.has_refused = True
             return None
         self.out_bytes += capacity
         kept = self._kept.get(capacity)
@@ -65,7 +71,8 @@ class BufferPool:
 class FrameReader:
     """The receiving side of one connection: says where bytes go, and yields the frames they complete.
 
-    A frame is a writable view, without its length, that is valid until the next call.
+    A frame is a writable view, without its length, that is valid until the next call. ``large_frames`` counts the
+    frames that got a buffer of their own.
     """
 
     __slots__ = (
@@ -79,11 +86,13 @@ class FrameReader:
         "_region",
         "_scratch",
         "_stash",
+        "large_frames",
     )
 
     def __init__(self, scratch: memoryview, pool: BufferPool, frame_bytes_max: int) -> None:
         self._scratch = scratch
         self._pool = pool
+        self.large_frames = 0
         self._limit = frame_bytes_max
         self._stash = bytearray()
         self._large: bytearray | None = None
@@ -96,7 +105,7 @@ class FrameReader:
     def buffer(self) -> memoryview:
         """Return where the next bytes are to be received; never empty unless a whole large frame waits."""
         if self._large is not None:
-            return memoryview(self._large)[self._filled : self._large_size]
+            return memoryview(self._large)[self._filled : min(len(self._large), self._large_size)]
         stash = self._stash
         if stash:
             self._scratch[: len(stash)] = stash
@@ -107,6 +116,7 @@ class FrameReader:
         """Take note that ``count`` bytes were received into ``buffer()``."""
         if self._large is not None:
             self._filled += count
+            self._grow()
             return
         self._region = self._scratch
         self._position = 0
@@ -117,6 +127,7 @@ class FrameReader:
         """Return the next frame, or None when more bytes are needed. Raises MalformedMessage."""
         if self._large is not None:
             if self._filled < self._large_size:
+                self._grow()
                 return None
             frame = memoryview(self._large)[: self._large_size]
             self.release()
@@ -145,23 +156,38 @@ class FrameReader:
         return None
 
     def _begin_large(self, size: int, position: int) -> None:
-        large = self._pool.take(size)
+        held = self._end - position
+        large = self._pool.take(max(held, min(size, FIRST_BUFFER_BYTES)))
         if large is None:
             return
-        self._large, self._large_size = large, size
-        self._filled = self._end - position
-        large[: self._filled] = self._region[position : self._end]
+        self._large, self._large_size, self._filled = large, size, held
+        self.large_frames += 1
+        large[:held] = self._region[position : self._end]
         self._position = self._end
+        self._grow()
+
+    def _grow(self) -> None:
+        """Go on in a larger buffer when this one is full and the frame is not."""
+        small = self._large
+        if small is None or self._filled < len(small) or self._filled == self._large_size:
+            return
+        large = self._pool.take(min(2 * len(small), self._large_size))
+        if large is not None:
+            large[: self._filled] = small[: self._filled]
+            self._large = large
+            self._pool.give_back(small)
 
     @property
     def is_starved(self) -> bool:
         """True when a large frame cannot be received because the pool's budget is spent: stop reading."""
-        return self._large is None and len(self._stash) > LARGE_BYTES
+        if self._large is None:
+            return len(self._stash) > LARGE_BYTES
+        return self._filled == len(self._large) < self._large_size
 
     @property
-    def is_mid_frame(self) -> bool:
-        """True when part of a frame has come."""
-        return self._large is not None or bool(self._stash)
+    def is_receiving_large(self) -> bool:
+        """True while a large frame holds memory and is not there as a whole."""
+        return self._large is not None and self._filled < self._large_size
 
     @property
     def unread_bytes(self) -> int:

@@ -21,6 +21,23 @@ def replace_file(path: Path, content: str, sync: bool = True) -> None:
             file.flush()
             os.fsync(file.fileno())
     os.replace(temporary, path)
+    if sync:
+        sync_directory(path.parent)
+
+
+def sync_file(descriptor: int) -> None:
+    """Bring a file's content to the disk; blocks. Raises OSError."""
+    # What macOS calls fsync does not wait for the disk, but it is what there is in Python's standard library.
+    getattr(os, "fdatasync", os.fsync)(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Bring the names in a directory to the disk; a file that was synced may else be nameless. Raises OSError."""
+    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_offsets(path: Path, offsets: Mapping[tuple[str, int], int]) -> None:

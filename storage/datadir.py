@@ -16,13 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from .catalog.sqlite import SqliteCatalog
-from .checkpoints import read_offsets, replace_file, write_offsets
+from .checkpoints import read_offsets, replace_file, sync_directory, write_offsets
 from .clock import Clock
 from .errors import CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher, SyncJob
 from .log import LogSettings
 from .recovery import open_log
-from .segments import SegmentedLog
+from .segments import FULL, SegmentedLog
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class DataDir:
             self.was_clean = (path / CLEAN_FILE).exists()
             self._recovery_points = self._read_recovery_points()
             (path / CLEAN_FILE).unlink(missing_ok=True)
+            sync_directory(path)  # the mark must not come back after a power failure
             self._write_meta(node_id)
         except BaseException:
             os.close(self._lock)
@@ -90,8 +91,10 @@ class DataDir:
             self._claim(folder, topic_id)
             log = open_log(folder, settings, self._clock, self.flusher.request, recovery_point)
         except (OSError, StorageError) as error:
-            logger.error("partition %s is offline until the next start: %s", folder.name, error)
-            raise LogOffline(f"{folder.name}: {error}") from error
+            may_pass = isinstance(error, OSError) and error.errno in FULL
+            how_long = "for now" if may_pass else "until the next start"
+            logger.error("partition %s is offline %s: %s", folder.name, how_long, error)
+            raise LogOffline(f"{folder.name}: {error}", may_pass) from error
         self.logs[topic, partition] = log
         return log
 
@@ -123,6 +126,7 @@ class DataDir:
         """Delete a partition's folder: out of sight at once, from the disk in the background."""
         log = self.logs.pop((topic, partition), None)
         if log is not None:
+            self._flush_at.pop(log, None)
             log.offline = f"{topic}-{partition}: the topic was deleted"
         self._recovery_points.pop((topic, partition), None)
         self.flusher.request(self)  # a new topic of that name must not find the old recovery point after a crash
@@ -138,7 +142,9 @@ class DataDir:
         self._background.submit(_remove, log, gone)
 
     def flush_due(self) -> None:
-        """Request a sync of every log whose ``flush.ms`` has passed."""
+        """Request a sync of every log whose ``flush.ms`` has passed, and of the catalog when much was committed."""
+        if self.catalog.is_grown:
+            self.flusher.request(self.catalog)
         now = self._clock.monotonic()
         for log in self.logs.values():
             if not log.is_dirty:
@@ -146,6 +152,12 @@ class DataDir:
             elif self._flush_at.setdefault(log, now + log.settings.flush_ms / 1000) <= now:
                 del self._flush_at[log]
                 self.flusher.request(log)
+
+    def expire_producers(self, expiration_ms: int) -> None:
+        """Forget the producers that have written nothing for ``expiration_ms`` (``producer.id.expiration.ms``)."""
+        before_ms = self._clock.now_ms() - expiration_ms
+        for log in self.logs.values():
+            log.producers.expire(before_ms)
 
     def checkpoint(self) -> None:
         """Bring dirty logs to the disk, then note how far they are there; so that recovery has little to check.
@@ -163,8 +175,11 @@ class DataDir:
 
         def work() -> None:
             for _, log in logs:
-                if log.offline is None:
-                    log.checkpoint()
+                try:
+                    if log.offline is None:
+                        log.checkpoint()
+                except OSError as error:
+                    logger.warning("the indexes of %s were not written: %s", log.directory.name, error)
             points = self._recovery_points | {key: log.recovery_point for key, log in logs}
             write_offsets(self.path / RECOVERY_POINTS_FILE, points)
             self.catalog.sync()
@@ -182,12 +197,12 @@ class DataDir:
         clean = True
         for log in self.logs.values():
             try:
-                if log.offline is None:
+                if log.offline is not None:
+                    clean = False
+                elif log.is_dirty:
                     job = log.sync_job()
                     job.work()
                     job.finish()
-                else:
-                    clean = False
                 log.close()
             except OSError as error:
                 logger.error("cannot close %s cleanly: %s", log.directory, error)

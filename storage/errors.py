@@ -14,7 +14,14 @@ class CatalogError(StorageError):
 
 
 class LogOffline(StorageError):
-    """The partition's files cannot be used (I/O error, no space, damage); other partitions are not affected."""
+    """The partition's files cannot be used (I/O error, no space, damage); other partitions are not affected.
+
+    ``may_pass``: it is worth trying again, because all that is missing is space or file descriptors.
+    """
+
+    def __init__(self, message: str, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 class LogCorrupt(StorageError):

@@ -65,25 +65,39 @@ class Flusher:
                     if self._stopping:
                         return
                     self._condition.wait()
-                wanted, self._wanted = self._wanted, {}
-            for target, waiting in wanted.items():
+                turn = self._next_turn()
+            for target, waiting in turn:
                 self._sync(target, waiting)
 
+    def _next_turn(self) -> list[tuple[Syncable, list[Done]]]:
+        """Take what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the
+        one that is waited for."""
+        background = [target for target, waiting in self._wanted.items() if not waiting]
+        turn = [target for target, waiting in self._wanted.items() if waiting] + background[:1]
+        return [(target, self._wanted.pop(target)) for target in turn]
+
     def _sync(self, target: Syncable, waiting: list[Done]) -> None:
-        job = target.sync_job()
+        job: SyncJob | None = None
         failure: Exception | None = None
         try:
+            job = target.sync_job()
             job.work()
         except Exception as error:  # whatever it is, somebody waits for the answer, and others for this thread
             failure = error
             if not isinstance(error, OSError | StorageError):
                 logger.exception("a sync failed")
+            elif isinstance(error, StorageError) and not waiting:
+                logger.error("%s", error)
 
         def deliver() -> None:
             outcome = failure
-            if failure is None:
-                job.finish()
-            elif isinstance(failure, OSError):
+            if job is not None and failure is None:
+                try:
+                    job.finish()
+                except Exception as error:
+                    logger.exception("a sync could not be finished")
+                    outcome = error
+            elif job is not None and isinstance(failure, OSError):
                 outcome = job.fail(failure)
             for done in waiting:
                 done(outcome)

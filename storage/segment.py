@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..protocol.records import BatchCorrupt, BatchHeader, read_header
+from .checkpoints import sync_file
 from .errors import LogCorrupt
 from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeEntry, TimeIndex
 
@@ -26,6 +27,8 @@ LOG_OVERHEAD = 12
 # Kafka's index.interval.bytes default, for indexes that are rebuilt.
 INDEX_INTERVAL_BYTES = 4096
 NO_TIMESTAMP = -1
+# Only Linux can be asked whether a read would wait; elsewhere the answer is always no.
+_NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 
 
 def file_name(base_offset: int, suffix: str) -> str:
@@ -154,7 +157,7 @@ class Segment:
     def is_resident(self, position: int) -> bool:
         """Say whether the page at ``position`` is in memory, so that reading it does not wait for the disk."""
         try:
-            os.preadv(self.fd, [bytearray(1)], position, os.RWF_NOWAIT)
+            os.preadv(self.fd, [bytearray(1)], position, _NO_WAIT)
         except BlockingIOError:
             return False
         except OSError:
@@ -176,7 +179,7 @@ class Segment:
 
     def sync(self) -> None:
         """Block until the batches are on disk; may be called from any thread. Raises OSError."""
-        os.fdatasync(self.fd)
+        sync_file(self.fd)
 
     def seal(self) -> None:
         """Add the last time index entry, as Kafka does when a segment is rolled or closed."""

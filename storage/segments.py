@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ..protocol.records import BatchHeader
-from .checkpoints import LeaderEpochs
+from .checkpoints import LeaderEpochs, sync_directory
 from .clock import Clock
 from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
 from .flusher import SyncJob
@@ -25,7 +25,7 @@ RECENT_BYTES = 8 * 2**20
 # More than any fetch waits for.
 ENOUGH_BYTES = 2**31
 # Errors that pass by themselves: nothing that was written is lost.
-NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 FULL = (errno.ENOSPC, errno.EDQUOT, *NO_DESCRIPTORS)
 # What a batch gets with its place in the log: base offset, (length,) leader epoch; the CRC covers none of it.
 _PLACE = struct.Struct(">qii")
@@ -61,6 +61,9 @@ class SegmentedLog:
         self.offline: str | None = None
         self._clock = clock
         self._on_roll = on_roll
+        self._checkpointed_at = log_end_offset
+        # The newest segment whose file name is known to be on the disk, and not only its content; -1: none is.
+        self._named_until = -1
         self._active = segments[-1]
         self._active.capacity = settings.segment_bytes
         self._bases = [segment.base_offset for segment in segments]
@@ -236,6 +239,10 @@ class SegmentedLog:
             try:
                 for segment in (*rolled, active):
                     segment.sync()
+                if self._named_until != active.base_offset:
+                    for folder in (self.directory, self.directory.parent):
+                        sync_directory(folder)
+                    self._named_until = active.base_offset
             except OSError as error:
                 # The kernel drops what it could not write and says so once: the next sync would succeed. So this has
                 # to be known before the next, and it does not pass even if all that was missing is space.
@@ -252,7 +259,8 @@ class SegmentedLog:
 
     def checkpoint(self) -> None:
         """Write the indexes of the growing segment, so that a recovery can begin near its end. Raises OSError."""
-        if self._active.is_indexed:
+        if self._checkpointed_at != self.log_end_offset and self._active.is_indexed:
+            self._checkpointed_at = self.log_end_offset
             self._active.write_indexes()
 
     def close(self) -> None:

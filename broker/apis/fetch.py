@@ -60,7 +60,7 @@ def fetch(request: FetchRequest, context: Context) -> Answer:
     wanted = min(request.min_bytes, reading.max_bytes)
     if reading.readable_bytes >= wanted or request.max_wait_ms <= 0 or reading.must_answer or not reading.watched:
         return reading.response if not reading.cold else _warmed(reading)
-    return _wait(reading, wanted - reading.readable_bytes)
+    return _wait(reading, wanted)
 
 
 class _Reading:
@@ -75,7 +75,7 @@ class _Reading:
         self.found_bytes = self.readable_bytes = 0
         self.must_answer = self.context.broker.is_stopping
         self.cold: list[Callable[[], None]] = []
-        self.watched: list[Partition] = []
+        self.watched: list[tuple[Partition, int]] = []
         self.endpoints: list[NodeEndpoint] = []
         topics = self.context.broker.topics
         responses = []
@@ -123,7 +123,7 @@ class _Reading:
         self.readable_bytes += found.readable_bytes
         if found.warm is not None:
             self.cold.append(found.warm)
-        self.watched.append(partition)
+        self.watched.append((partition, result.high_watermark))
         return result
 
     def _diverges(self, partition: Partition, asked: FetchPartition, result: PartitionData) -> bool:
@@ -153,16 +153,21 @@ async def _warmed(reading: _Reading) -> FetchResponse:
     return reading.response
 
 
-async def _wait(reading: _Reading, missing_bytes: int) -> FetchResponse:
-    wait = _Wait(missing_bytes)
-    for partition in reading.watched:
+async def _wait(reading: _Reading, wanted_bytes: int) -> FetchResponse:
+    watched = reading.watched
+    wait = _Wait(wanted_bytes - reading.readable_bytes)
+    for partition, _ in watched:
         partition.watchers.add(wait)
-    timer = wait.loop.call_later(reading.request.max_wait_ms / 1000, wait.gone)
+    timer = wait.loop.call_later(reading.request.max_wait_ms / 1000, wait.end)
     try:
+        if any(partition.is_gone or partition.high_watermark != seen for partition, seen in watched):
+            # It happened in the turn of the loop between the reading and now, when nobody watched.
+            reading.read()
+            wait.reconsider(wanted_bytes - reading.readable_bytes, reading.must_answer)
         await wait.over
     finally:
         timer.cancel()
-        for partition in reading.watched:
+        for partition, _ in watched:
             partition.watchers.discard(wait)
     reading.read()
     return await _warmed(reading) if reading.cold else reading.response
@@ -177,10 +182,16 @@ class _Wait:
         self._missing_bytes = missing_bytes
 
     def grew(self, size_bytes: int) -> None:
-        self._missing_bytes -= size_bytes
-        if self._missing_bytes <= 0:
-            self.gone()
+        self.reconsider(self._missing_bytes - size_bytes, must_end=False)
 
     def gone(self) -> None:
+        self.end()
+
+    def reconsider(self, missing_bytes: int, must_end: bool) -> None:
+        self._missing_bytes = missing_bytes
+        if missing_bytes <= 0 or must_end:
+            self.end()
+
+    def end(self) -> None:
         if not self.over.done():
             self.over.set_result(None)

@@ -12,7 +12,7 @@ def _refused(request: InitProducerIdRequest, code: ErrorCode) -> InitProducerIdR
 
 
 @handles(InitProducerIdRequest, refuse=_refused)
-def init_producer_id(request: InitProducerIdRequest, context: Context) -> InitProducerIdResponse:
+async def init_producer_id(request: InitProducerIdRequest, context: Context) -> InitProducerIdResponse:
     """Hand out a new producer id with epoch 0; a producer that gives its old one starts again likewise (KIP-360).
 
     Transactional ids are refused: there is no transaction coordinator yet.
@@ -21,4 +21,4 @@ def init_producer_id(request: InitProducerIdRequest, context: Context) -> InitPr
         return _refused(request, ErrorCode.INVALID_REQUEST)
     if (request.producer_id < 0) != (request.producer_epoch < 0):
         return _refused(request, ErrorCode.INVALID_REQUEST)
-    return InitProducerIdResponse(producer_id=context.broker.producer_ids.take(), producer_epoch=0)
+    return InitProducerIdResponse(producer_id=await context.broker.producer_ids.take(), producer_epoch=0)

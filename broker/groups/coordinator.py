@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ...protocol.errors import ErrorCode
-from ...storage.catalog import Catalog, GroupRemoved
+from ...storage.catalog import Catalog, GroupRemoved, OffsetsRemoved
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
 from .classic import ClassicProtocol, JoinRequest, SyncRequest
 from .config import GroupConfig
+from .expiry import expired_offsets
 from .group import Group, GroupState
 from .offsets import NO_RETENTION_TIME, Offsets, check_commit
 from .rebalance import Rebalances
@@ -29,7 +30,7 @@ from .results import (
 )
 from .timers import Timers
 
-GROUPS_MAX = 100_000  # some 100 MB of state; every client can make groups, and they go only when they expire
+GROUPS_MAX = 100_000  # some 100 MB of state; every client can make groups, and they go when they are empty
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +86,24 @@ class GroupCoordinator:
     def advance(self) -> None:
         """Do everything that is due by now."""
         self._timers.advance()
+
+    def expire(self) -> None:
+        """Forget offsets that have had their time, and empty groups without any; to be called regularly."""
+        now_ms = self._clock.now_ms()
+        retention_ms = self._config.offsets_retention_minutes * 60_000
+        for group in list(self._groups.values()):
+            try:
+                offsets = self._catalog.offsets(group.group_id)
+                gone = expired_offsets(group, offsets, retention_ms, now_ms)
+                is_idle = group.state is GroupState.EMPTY and not group.pending_members
+                if is_idle and len(gone) == len(offsets):
+                    self._catalog.commit(GroupRemoved(group.group_id))
+                    self._rebalances.end(self._groups.pop(group.group_id), ErrorCode.NOT_COORDINATOR)
+                elif gone:
+                    self._catalog.commit(OffsetsRemoved(group.group_id, gone))
+            except CatalogError as refusal:
+                _log.warning("offsets of group %s could not be expired: %s", group.group_id, refusal)
+                return
 
     def close(self) -> None:
         """Answer all who wait NOT_COORDINATOR; from now on every group is Dead. The catalog stays open."""

@@ -38,7 +38,7 @@ WRITE_BUFFER_BYTES_MAX = 2**20
 # What one connection may have answered before the others get their turn, and the transport a look at it: a few
 # milliseconds of work.
 ANSWERS_PER_TURN_MAX = 256
-ANSWER_BYTES_PER_TURN_MAX = 2**20
+ANSWER_BYTES_PER_TURN_MAX = 256 * 2**10
 # How soon to try again for a buffer when all connections together have taken the memory for large frames.
 STARVED_RETRY_S = 0.02
 
@@ -70,6 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         self._out: list[Buffer] = []
         self._out_bytes = 0
         self._next_turn: asyncio.Handle | None = None
+        self._receiving = (0, 0.0)
         self._held_by: Waiting | None = None
         self._is_write_paused = False
         self._is_read_paused = False
@@ -172,6 +173,8 @@ class Connection(asyncio.BufferedProtocol):
         reader = self._reader
         if self._is_closing or self._transport.is_closing():
             return
+        if reader.is_receiving_large and self._receiving[0] != reader.large_frames:
+            self._receiving = (reader.large_frames, self.last_active)
         stuck = self._is_write_paused or self._is_held()
         if reader.is_starved and not stuck:
             self._end_turn(STARVED_RETRY_S)
@@ -266,6 +269,11 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.writelines(out)
         else:
             self._transport.write(b"".join(out))
+
+    @property
+    def receiving_since(self) -> float | None:
+        """When the large frame began that is being received (loop time, s); None when there is none."""
+        return self._receiving[1] if self._reader.is_receiving_large else None
 
     @property
     def is_busy(self) -> bool:

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 # 100 MiB, or for 500 producers with 1 MB batches at the same instant; who comes later waits for a moment.
 LARGE_FRAMES_BYTES_MAX = 512 * 2**20
 UNLIMITED = 2**31 - 1
+# How long a large frame may take when others wait for the memory that it holds: 100 MiB at 10 MiB/s.
+LARGE_FRAME_TIMEOUT_S = 10.0
 # How long a client has to say goodbye when the broker stops.
 CLOSE_TIMEOUT_S = 2.0
 # Kafka's default of 50 is for a thread that does nothing but accept. Here a burst of clients waits for the loop, and
@@ -64,14 +66,20 @@ class Shared:
         return Counter(connection.session.client_host for connection in self.connections)
 
     def close_idle(self) -> None:
-        """Close the connections on which nothing has happened for ``connections.max.idle.ms``."""
-        if self._idle_s < 0:
-            return
-        limit = self.loop.time() - self._idle_s
+        """Close the connections on which nothing has happened for ``connections.max.idle.ms``; and when the memory
+        for large frames was not enough for all, those that have been sending one for too long."""
+        now = self.loop.time()
+        is_short, self.pool.has_refused = self.pool.has_refused, False
         for connection in list(self.connections):
-            if connection.last_active < limit and not connection.is_busy:
-                logger.info("closing the connection from %s: it is idle", connection.session.client_host)
-                connection.abort()
+            since = connection.receiving_since
+            if 0 <= self._idle_s < now - connection.last_active and not connection.is_busy:
+                self._abort(connection, "it is idle")
+            elif is_short and since is not None and since < now - LARGE_FRAME_TIMEOUT_S:
+                self._abort(connection, "it takes too long to send a large request, and others wait for the memory")
+
+    def _abort(self, connection: Connection, reason: str) -> None:
+        logger.info("closing the connection from %s: %s", connection.session.client_host, reason)
+        connection.abort()
 
 
 class Server:

@@ -52,7 +52,7 @@ class GrowthWatcher(Protocol):
 class Partition:
     """One partition. Its log is opened when it is first needed."""
 
-    __slots__ = ("_log", "_offline", "_open", "config", "index", "leader_epoch", "topic", "watchers")
+    __slots__ = ("_log", "_offline", "_open", "config", "index", "is_gone", "leader_epoch", "topic", "watchers")
 
     def __init__(
         self, topic: str, index: int, leader_epoch: int, config: TopicConfig, open_log: Callable[[], PartitionLog]
@@ -65,6 +65,7 @@ class Partition:
         self._open = open_log
         self._log: PartitionLog | None = None
         self._offline: LogOffline | None = None
+        self.is_gone = False
 
     @property
     def log(self) -> PartitionLog:
@@ -75,7 +76,8 @@ class Partition:
             try:
                 self._log = self._open()
             except LogOffline as error:
-                self._offline = error
+                if not error.may_pass:
+                    self._offline = error
                 raise
         return self._log
 
@@ -214,6 +216,7 @@ class Partition:
         return self.log.read(fetch_offset, max_bytes, at_least_one)
 
     def forget(self) -> None:
-        """Tell everybody who waits that the partition is gone."""
+        """Tell everybody who waits that the partition is gone, or that the broker stops."""
+        self.is_gone = True
         for watcher in tuple(self.watchers):
             watcher.gone()

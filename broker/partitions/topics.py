@@ -56,6 +56,7 @@ class Topics:
         self._collisions: dict[str, str] = {}
         if not data_dir.was_clean:
             catalog.commit(LeaderEpochsBumped())
+            catalog.sync()
         for stored in catalog.topics():
             self._add(stored)
 

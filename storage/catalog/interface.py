@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..flusher import SyncJob
 from .changes import Change, CommittedOffset, StoredGroup, StoredTopic
 
 
@@ -19,6 +20,10 @@ class Catalog(Protocol):
 
     def sync(self) -> None:
         """Block until what was committed has reached the disk; may be called from any thread."""
+        ...
+
+    def sync_job(self) -> SyncJob:
+        """Return ``sync`` as a job for the flusher, which also tidies up when there is much of it."""
         ...
 
     def checkpoint(self) -> None:

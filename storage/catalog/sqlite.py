@@ -6,6 +6,7 @@ event loop. The checkpoint takes milliseconds and happens in a thread, on a conn
 
 import base64
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -13,8 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..checkpoints import sync_file
 from ..clock import Clock
 from ..errors import CatalogError
+from ..flusher import SyncJob
 from .changes import (
     Change,
     CommittedOffset,
@@ -30,6 +33,8 @@ from .changes import (
     TopicCreated,
     TopicRemoved,
 )
+
+logger = logging.getLogger(__name__)
 
 # Entry n brings a catalog of schema version n to version n + 1. Entries are never edited once released.
 MIGRATIONS = (
@@ -57,6 +62,9 @@ MIGRATIONS = (
     """,
 )
 
+# Each commit adds one page or more to the write-ahead log: some 20 MB between two checkpoints.
+COMMITS_PER_CHECKPOINT = 5_000
+
 _OFFSET_COLUMNS = "topic, partition, offset, leader_epoch, metadata, commit_ms, expire_ms"
 
 
@@ -67,6 +75,8 @@ class SqliteCatalog:
         """Open or make the catalog at ``path``. Raises CatalogError when it is damaged or from a newer Barnabas."""
         self._path = path
         self._closed = threading.Lock()
+        self._commits = 0
+        self._failure: OSError | None = None
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
@@ -100,12 +110,15 @@ class SqliteCatalog:
 
     def commit(self, *changes: Change) -> None:
         db = self._db
+        if self._failure is not None:
+            raise CatalogError(f"the catalog {self._path} cannot be used until the restart: {self._failure}")
         try:
             db.execute("BEGIN IMMEDIATE")
             try:
                 for change in changes:
                     _WRITERS[type(change)](db, change)
                 db.execute("COMMIT")
+                self._commits += 1
             except BaseException:
                 db.rollback()
                 raise
@@ -113,21 +126,52 @@ class SqliteCatalog:
             raise CatalogError(f"the catalog {self._path} refused a commit: {error}") from error
 
     def sync(self) -> None:
-        """Flush the write-ahead log: what SQLite finds in it at the next start is committed."""
+        """Flush the write-ahead log: what SQLite finds in it at the next start is committed.
+
+        The kernel forgets what it could not write and says so once, so after an error this fails until the restart.
+        """
         with self._closed:
+            if self._failure is not None:
+                raise self._failure
             if self._wal_fd >= 0:
-                os.fdatasync(self._wal_fd)
+                try:
+                    sync_file(self._wal_fd)
+                except OSError as error:
+                    self._failure = error
+                    raise
+
+    def sync_job(self) -> SyncJob:
+        is_grown = self.is_grown
+
+        def work() -> None:
+            self.sync()
+            if is_grown:
+                self.checkpoint()
+
+        def finish() -> None:
+            # With no writer at work this gets what came while the thread was busy, and the log begins anew.
+            if is_grown and self._wal_fd >= 0:
+                self._rows("PRAGMA wal_checkpoint(PASSIVE)")
+
+        return SyncJob(work, finish, _not_synced)
+
+    @property
+    def is_grown(self) -> bool:
+        return self._commits > COMMITS_PER_CHECKPOINT
 
     def checkpoint(self) -> None:
-        with self._closed:
-            if self._wal_fd >= 0:
-                other = sqlite3.connect(self._path, isolation_level=None)
-                try:
-                    other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                except sqlite3.Error as error:
-                    raise CatalogError(f"the catalog {self._path} was not checkpointed: {error}") from error
-                finally:
-                    other.close()
+        """Bring what was committed from the write-ahead log to its place, on a connection of its own."""
+        if self._wal_fd < 0:
+            return
+        self._commits = 0
+        try:
+            other = sqlite3.connect(self._path, isolation_level=None)
+            try:
+                other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            finally:
+                other.close()
+        except sqlite3.Error as error:
+            raise CatalogError(f"the catalog {self._path} was not checkpointed: {error}") from error
 
     def _rows(self, sql: str, parameters: Sequence[str | int] = ()) -> list[Any]:
         try:
@@ -181,6 +225,11 @@ class SqliteCatalog:
                 os.close(self._wal_fd)
                 self._wal_fd = -1
                 self._db.close()
+
+
+def _not_synced(error: OSError) -> CatalogError:
+    logger.error("the catalog did not reach the disk: %s", error)
+    return CatalogError(str(error))
 
 
 def _create_topic(db: sqlite3.Connection, change: TopicCreated) -> None:

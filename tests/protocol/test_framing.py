@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from barnabas.protocol.framing import (
     CONTROL_FRAME_BYTES_MAX,
+    FIRST_BUFFER_BYTES,
     LARGE_BYTES,
     POOL_BYTES_MAX,
     SCRATCH_BYTES,
@@ -68,7 +69,6 @@ def test_frames_come_out_whatever_the_pieces_they_came_in(sizes: list[int], cuts
         position += size
         turn += 1
     assert got == [each[4:] for each in frames]
-    assert not under_test.is_mid_frame
     assert under_test.unread_bytes == 0
 
 
@@ -145,7 +145,6 @@ def test_nothing_is_decided_before_the_size_and_the_key_have_come() -> None:
     under_test = reader()
     for byte in struct.pack(">ih", LIMIT, PRODUCE)[:5]:
         assert receive(under_test, bytes([byte])) == []
-        assert under_test.is_mid_frame
     assert under_test.unread_bytes == 5
 
 
@@ -169,32 +168,49 @@ def test_frames_that_were_not_asked_for_are_kept() -> None:
 
 
 def test_a_starved_connection_goes_on_when_the_budget_is_back() -> None:
-    pool = BufferPool(2**18)
+    pool = BufferPool(3 * FIRST_BUFFER_BYTES)
     hoarder, starved = reader(pool), reader(pool)
     receive(hoarder, frame(200_000)[:100_000])
     data = frame(200_000, fill=7)
-    assert receive(starved, data[:70_000]) == []
+    assert receive(starved, data[: 4 + FIRST_BUFFER_BYTES]) == []
     assert starved.is_starved
-    assert starved.unread_bytes == 70_000
+    assert starved.unread_bytes == FIRST_BUFFER_BYTES
     assert starved.next_frame() is None
     starved.keep()
     assert starved.is_starved
+    assert pool.has_refused
 
     hoarder.release()
 
     assert starved.next_frame() is None
     starved.keep()
     assert not starved.is_starved
-    assert receive(starved, data[70_000:]) == [data[4:]]
+    assert receive(starved, data[4 + FIRST_BUFFER_BYTES :]) == [data[4:]]
     assert pool.out_bytes == 0
 
 
-def test_a_connection_with_a_small_part_of_a_frame_is_not_starved_yet() -> None:
-    pool = BufferPool(2**18)
+def test_a_large_frame_takes_memory_as_it_comes_and_not_as_it_is_announced() -> None:
+    pool = BufferPool(2**30)
+    slow = reader(pool)
+    data = frame(900_000, fill=3)
+    receive(slow, data[:1000])
+    assert pool.out_bytes == FIRST_BUFFER_BYTES
+    receive(slow, data[1000:400_000])
+    assert pool.out_bytes == 4 * FIRST_BUFFER_BYTES
+    assert slow.is_receiving_large
+    assert receive(slow, data[400_000:]) == [data[4:]]
+    assert (pool.out_bytes, slow.large_frames) == (0, 1)
+
+
+def test_a_connection_without_a_first_buffer_is_starved_when_it_holds_too_much() -> None:
+    pool = BufferPool(FIRST_BUFFER_BYTES)
     hoarder, late = reader(pool), reader(pool)
     receive(hoarder, frame(200_000)[:100_000])
-    receive(late, frame(200_000)[:1000])
+    data = frame(200_000)
+    receive(late, data[:1000])
     assert not late.is_starved
+    receive(late, data[1000:70_000])
+    assert late.is_starved
 
 
 # The pool

@@ -430,3 +430,17 @@ def test_an_epoch_from_the_future_is_out_of_range(crashed: tuple[BrokerProcess, 
     with Wire(broker.port) as wire:
         result = fetch(wire, topic, 3, version, last_fetched_epoch=7, max_wait_ms=10_000)
     assert (result.error_code, result.records) == (ErrorCode.OFFSET_OUT_OF_RANGE, b"")
+
+
+def test_records_that_come_right_behind_a_fetch_are_not_missed(wire: Wire, topic: Topic) -> None:
+    """Fetch and Produce arrive in one turn of the event loop, on two connections."""
+    produced = 0
+    with Wire(wire.socket.getpeername()[1]) as other:
+        for _ in range(40):
+            wire.send(fetch_request((topic, 0, produced), max_wait_ms=3000), 12)
+            produce(other, topic, batch())
+            started = time.monotonic()
+            (result,) = fetched(wire.receive(FetchRequest, 12))
+            assert time.monotonic() - started < 2
+            assert len(result.records) == len(batch())
+            produced += 3

@@ -1,0 +1,160 @@
+"""When offsets and groups go (rule 4.14)."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from barnabas.broker.groups import GroupConfig, GroupCoordinator, JoinRequest, JoinResult, OffsetToCommit, SyncRequest
+from barnabas.storage.catalog import OffsetsCommitted
+from barnabas.storage.catalog.sqlite import SqliteCatalog
+from barnabas.storage.clock import ManualClock
+
+HOUR = 3600.0
+WEEK = 7 * 24 * HOUR
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, clock: ManualClock) -> Iterator[SqliteCatalog]:
+    made = SqliteCatalog(tmp_path / "catalog", clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def groups(catalog: SqliteCatalog, clock: ManualClock) -> GroupCoordinator:
+    return GroupCoordinator(catalog, clock, GroupConfig(group_initial_rebalance_delay_ms=0))
+
+
+def subscription(*topics: str) -> bytes:
+    names = b"".join(struct.pack(">h", len(topic)) + topic.encode() for topic in topics)
+    return struct.pack(">hi", 0, len(topics)) + names + struct.pack(">i", -1)
+
+
+def join(groups: GroupCoordinator, *topics: str, session_s: int = 10) -> JoinResult:
+    """Make a group "g" of one consumer that is Stable."""
+    results: list[JoinResult] = []
+    request = JoinRequest(
+        "g", "", None, "c", "/h", session_s * 1000, -1, "consumer", [("range", subscription(*topics))]
+    )
+    groups.join_group(request, results.append)
+    groups.advance()
+    groups.advance()
+    (result,) = results
+    sync = SyncRequest("g", result.member_id, None, result.generation_id, None, None, {result.member_id: b""})
+    groups.sync_group(sync, lambda _: None)
+    return result
+
+
+def commit(groups: GroupCoordinator, topic: str, joined: JoinResult | None = None, retention_ms: int = -1) -> None:
+    member, generation = (joined.member_id, joined.generation_id) if joined else ("", -1)
+    errors = groups.commit_offsets(
+        "g", member, None, generation, [OffsetToCommit(topic, 0, 5)], retention_time_ms=retention_ms
+    )
+    assert list(errors) == [0]
+
+
+def committed(groups: GroupCoordinator) -> list[str]:
+    return [offset.topic for offset in groups.fetch_offsets("g", None)]
+
+
+def test_offsets_of_a_group_that_only_commits_go_a_week_after_the_commit(
+    groups: GroupCoordinator, clock: ManualClock
+) -> None:
+    commit(groups, "t")
+    clock.advance(WEEK - 1)
+    groups.expire()
+    assert committed(groups) == ["t"]
+    clock.advance(1)
+    groups.expire()
+    assert committed(groups) == []
+    assert groups.list_groups() == []
+
+
+def test_the_week_counts_from_when_the_group_became_empty(groups: GroupCoordinator, clock: ManualClock) -> None:
+    joined = join(groups, "t")
+    commit(groups, "t", joined)
+    clock.advance(9)
+    groups.heartbeat("g", joined.member_id, None, joined.generation_id)
+    clock.advance(10)
+    groups.advance()  # the session ends
+    clock.advance(WEEK - 1)
+    groups.expire()
+    assert committed(groups) == ["t"]
+    clock.advance(1)
+    groups.expire()
+    assert (committed(groups), groups.list_groups()) == ([], [])
+
+
+def test_a_group_at_work_keeps_the_offsets_of_what_it_reads_only(
+    groups: GroupCoordinator, clock: ManualClock
+) -> None:
+    joined = join(groups, "t", session_s=1800)
+    commit(groups, "t", joined)
+    commit(groups, "old", joined)
+    for _ in range(8 * 24 * 4):
+        clock.advance(HOUR / 4)
+        groups.heartbeat("g", joined.member_id, None, joined.generation_id)
+        groups.advance()
+    groups.expire()
+    assert committed(groups) == ["t"]
+    assert [group.state for group in groups.list_groups()] == ["Stable"]
+
+
+def test_a_commit_may_name_its_own_retention(groups: GroupCoordinator, clock: ManualClock) -> None:
+    commit(groups, "short", retention_ms=1000)
+    commit(groups, "usual")
+    clock.advance(2)
+    groups.expire()
+    assert committed(groups) == ["usual"]
+
+
+def test_an_empty_group_without_offsets_goes_also_from_the_catalog(
+    groups: GroupCoordinator, catalog: SqliteCatalog, clock: ManualClock
+) -> None:
+    join(groups, "t")
+    assert len(catalog.groups()) == 1
+    clock.advance(11)
+    groups.advance()
+    groups.expire()
+    assert (groups.list_groups(), catalog.groups()) == ([], [])
+
+
+def test_a_group_that_was_only_asked_for_a_member_id_goes_with_that_id(
+    groups: GroupCoordinator, clock: ManualClock
+) -> None:
+    request = JoinRequest(
+        "g",
+        "",
+        None,
+        "c",
+        "/h",
+        10_000,
+        -1,
+        "consumer",
+        [("range", subscription("t"))],
+        requires_known_member_id=True,
+    )
+    groups.join_group(request, lambda _: None)
+    groups.expire()
+    assert len(groups.list_groups()) == 1
+    clock.advance(11)
+    groups.advance()
+    groups.expire()
+    assert groups.list_groups() == []
+
+
+def test_an_absurd_retention_is_as_good_as_none(
+    groups: GroupCoordinator, catalog: SqliteCatalog, clock: ManualClock
+) -> None:
+    commit(groups, "t", retention_ms=2**63 - 1)
+    clock.advance(100 * WEEK)
+    groups.expire()
+    assert committed(groups) == ["t"]
+    catalog.commit(OffsetsCommitted("g", []))
