@@ -3,7 +3,7 @@
 import logging
 
 from ..protocol.errors import ErrorCode
-from ..protocol.records import BatchCorrupt
+from ..protocol.records import BatchCorrupt, RecordsTooLarge
 from ..storage.errors import (
     BatchTooLarge,
     CatalogError,
@@ -23,6 +23,7 @@ CODES: dict[type[Exception], ErrorCode] = {
     LogCorrupt: ErrorCode.CORRUPT_MESSAGE,
     LogOffline: ErrorCode.KAFKA_STORAGE_ERROR,
     OffsetNotInLog: ErrorCode.OFFSET_OUT_OF_RANGE,
+    RecordsTooLarge: ErrorCode.MESSAGE_TOO_LARGE,
     ProducerEpochStale: ErrorCode.INVALID_PRODUCER_EPOCH,
     SequenceOutOfOrder: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
 }

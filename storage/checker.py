@@ -1,7 +1,9 @@
 """``barnabas check``: walk a data directory that nobody uses and say what is wrong with it. Changes nothing."""
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -74,15 +76,19 @@ class _Walk:
     def _check_catalog(self) -> dict[str, int]:
         path = self.path / CATALOG_FILE
         try:
-            db = sqlite3.connect(path)
-            try:
-                for (text,) in db.execute("PRAGMA integrity_check"):
-                    if text != "ok":
-                        self.problem(path, text)
-                return dict(db.execute("SELECT name, partition_count FROM topics").fetchall())
-            finally:
-                db.close()
-        except sqlite3.Error as error:
+            # In a copy, because SQLite tidies up after a crash when it opens a database.
+            with tempfile.TemporaryDirectory() as folder:
+                for file in self.path.glob(f"{CATALOG_FILE}*"):
+                    shutil.copy(file, folder)
+                db = sqlite3.connect(Path(folder) / CATALOG_FILE)
+                try:
+                    for (text,) in db.execute("PRAGMA integrity_check"):
+                        if text != "ok":
+                            self.problem(path, text)
+                    return dict(db.execute("SELECT name, partition_count FROM topics").fetchall())
+                finally:
+                    db.close()
+        except (sqlite3.Error, OSError) as error:
             self.problem(path, f"cannot be read: {error}")
             return {}
 
@@ -103,7 +109,7 @@ class _Walk:
         bases = sorted(int(path.stem) for path in folder.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
         expected = 0
         for base in bases:
-            segment = Segment(folder, base, SystemClock().now_ms())
+            segment = Segment(folder, base, SystemClock().now_ms(), is_read_only=True)
             try:
                 if base < expected:
                     self.problem(segment.path(LOG_SUFFIX), f"begins before the end of its predecessor, {expected}")

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..protocol.records import BatchCorrupt, BatchHeader, read_header
+from ..protocol.records import BATCH_OVERHEAD, LOG_OVERHEAD, NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
 from .checkpoints import sync_file
 from .errors import LogCorrupt
 from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeEntry, TimeIndex
@@ -22,11 +22,8 @@ SNAPSHOT_SUFFIX = ".snapshot"
 
 # base offset, length, last offset delta: what it takes to step from batch to batch
 STEP = struct.Struct(">qi11xi")
-BATCH_BYTES_MIN = 61
-LOG_OVERHEAD = 12
 # Kafka's index.interval.bytes default, for indexes that are rebuilt.
 INDEX_INTERVAL_BYTES = 4096
-NO_TIMESTAMP = -1
 # Only Linux can be asked whether a read would wait; elsewhere the answer is always no.
 _NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 
@@ -46,6 +43,7 @@ class Segment:
     __slots__ = (
         "_bytes_since_index",
         "_fd",
+        "_flags",
         "_map",
         "_map_bytes",
         "base_offset",
@@ -61,8 +59,9 @@ class Segment:
         "time_index",
     )
 
-    def __init__(self, directory: Path, base_offset: int, created_ms: int) -> None:
+    def __init__(self, directory: Path, base_offset: int, created_ms: int, is_read_only: bool = False) -> None:
         """Take a file that exists. Raises OSError."""
+        self._flags = os.O_CLOEXEC | (os.O_RDONLY if is_read_only else os.O_RDWR)
         self.directory = directory
         self.base_offset = base_offset
         self.created_ms = created_ms
@@ -92,7 +91,7 @@ class Segment:
     @property
     def fd(self) -> int:
         if self._fd < 0:
-            self._fd = os.open(self.path(LOG_SUFFIX), os.O_RDWR | os.O_CLOEXEC)
+            self._fd = os.open(self.path(LOG_SUFFIX), self._flags)
         return self._fd
 
     def path(self, suffix: str) -> Path:
@@ -282,7 +281,7 @@ class Segment:
     def headers(self, position: int) -> Iterator[tuple[int, BatchHeader]]:
         """Walk the batch headers from ``position`` on; stop without a word where no whole batch of the segment is."""
         view = self.view(0, self.size)
-        while position + BATCH_BYTES_MIN <= self.size:
+        while position + BATCH_OVERHEAD <= self.size:
             try:
                 header = read_header(view, position)
             except BatchCorrupt:
@@ -331,7 +330,7 @@ class Segment:
             base_offset, length, delta = STEP.unpack_from(view, position)
         except struct.error:
             length = -1
-        if length < BATCH_BYTES_MIN - LOG_OVERHEAD or position + LOG_OVERHEAD + length > self.size:
+        if length < BATCH_OVERHEAD - LOG_OVERHEAD or position + LOG_OVERHEAD + length > self.size:
             raise LogCorrupt(f"{self.path(LOG_SUFFIX)}: no batch at position {position}")
         return base_offset, length + LOG_OVERHEAD, delta
 

@@ -2,13 +2,12 @@
 
 import errno
 import logging
-import struct
 from bisect import bisect_right
 from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
 
-from ..protocol.records import BatchHeader
+from ..protocol.records import NO_TIMESTAMP, BatchHeader, assign
 from .checkpoints import LeaderEpochs, sync_directory
 from .clock import Clock
 from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
@@ -16,7 +15,7 @@ from .flusher import SyncJob
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX
 from .log import Appended, LogSettings, Slice
 from .producers import ProducerStates
-from .segment import LOG_SUFFIX, NO_TIMESTAMP, SNAPSHOT_SUFFIX, Segment, file_name
+from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +26,6 @@ ENOUGH_BYTES = 2**31
 # Errors that pass by themselves: nothing that was written is lost.
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 FULL = (errno.ENOSPC, errno.EDQUOT, *NO_DESCRIPTORS)
-# What a batch gets with its place in the log: base offset, (length,) leader epoch; the CRC covers none of it.
-_PLACE = struct.Struct(">qii")
 _NOTHING = Slice(memoryview(b""), 0, None)
 
 
@@ -84,7 +81,7 @@ class SegmentedLog:
                 segment = self.roll()
             if leader_epoch != self.epochs.latest:
                 self.epochs.assign(leader_epoch, base_offset)
-            _PLACE.pack_into(batch, 0, base_offset, header.batch_length, leader_epoch)
+            assign(batch, 0, header, base_offset, leader_epoch)
             segment.append(batch, last_offset, header.max_timestamp, self.settings.index_interval_bytes)
         except OSError as error:
             raise self.failed(error) from error

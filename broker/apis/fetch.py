@@ -19,13 +19,12 @@ from ...protocol.primitives import ZERO_UUID
 from ...storage.errors import OffsetNotInLog
 from ..context import Context
 from ..errors import code_for
-from ..partitions.partition import Partition
+from ..partitions.partition import READ_COMMITTED, Partition
 from ..registry import Answer, handles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-READ_COMMITTED = 1
 _LEADER_SINCE_VERSION = 16
 
 

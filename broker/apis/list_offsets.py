@@ -21,10 +21,9 @@ from ...protocol.primitives import ZERO_UUID
 from ...protocol.records import max_timestamp_record, offset_of_timestamp
 from ..context import Context
 from ..errors import ApiError, code_for
-from ..partitions.partition import Partition
+from ..partitions.partition import READ_COMMITTED, Partition
 from ..registry import handles
 
-READ_COMMITTED = 1
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = -1, -2, -3, -4, -5, -6
 # Since which version of the request each special timestamp may be asked for.
 _SINCE = {LATEST: 0, EARLIEST: 0, MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}

@@ -17,7 +17,7 @@ from ...protocol.messages.topics import (
     DeleteTopicState,
 )
 from ...protocol.primitives import ZERO_UUID
-from ..config import ConfigError, TopicConfig
+from ..config import ConfigError, TopicConfig, validate_topic_overrides
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..partitions.topics import CLUSTER_METADATA_TOPIC, PARTITIONS_PER_REQUEST_MAX
@@ -116,6 +116,7 @@ def _create(asked: CreatableTopic, count: int, validate_only: bool, context: Con
             raise ApiError(ErrorCode.INVALID_CONFIG, f"Null value not supported for topic configs: {given.name}")
         configs[given.name] = given.value
     try:
+        validate_topic_overrides(configs, broker.config)
         config = TopicConfig(configs, broker.config)
     except ConfigError as error:
         raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None

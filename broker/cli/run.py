@@ -19,6 +19,8 @@ from ..config import BrokerConfig
 
 logger = logging.getLogger("barnabas")
 
+FILES_WANTED = 10_240
+
 
 def run(config: BrokerConfig) -> int:
     """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start."""
@@ -35,17 +37,21 @@ async def _serve(config: BrokerConfig) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, stop)
+    starting, stopping = asyncio.create_task(broker.start()), asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    broker.is_stopping = stop.is_set()  # a recovery that is under way ends before the next log
     try:
-        await broker.start()
+        await starting
     except (StorageError, OSError) as error:
-        print(
-            f"barnabas: {error.strerror if isinstance(error, OSError) and error.strerror else error}", file=sys.stderr
-        )
+        stopping.cancel()
+        text = error.strerror if isinstance(error, OSError) and error.strerror else error
+        print(f"barnabas: {text}", file=sys.stderr)
         return 1
     gc.collect()
     gc.freeze()
-    print(_ready_line(broker), flush=True)
-    await stop.wait()
+    if not stop.is_set():
+        print(_ready_line(broker), flush=True)
+    await stopping
     logger.info("stopping; a second signal stops at once")
     await broker.stop()
     logger.info("stopped")
@@ -77,6 +83,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 def _raise_file_limit() -> None:
     """Take as many file descriptors as we may have: one per connection, two per segment in use."""
-    with suppress(OSError, ValueError):
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (hard, FILES_WANTED):  # macOS says "unlimited" and takes a number
+        with suppress(OSError, ValueError):
+            if soft < wanted or wanted == resource.RLIM_INFINITY:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return

@@ -8,6 +8,7 @@ from ...protocol.errors import ErrorCode
 from ...protocol.records import (
     ATTRIBUTES_OFFSET,
     LOG_OVERHEAD,
+    NO_TIMESTAMP,
     BatchCorrupt,
     BatchHeader,
     Codec,
@@ -30,8 +31,12 @@ if TYPE_CHECKING:
     from ...storage.log import Appended, PartitionLog, Slice
 
 _CODECS = {"uncompressed": Codec.NONE, **{codec.name.lower(): codec for codec in Codec if codec}}
-NO_TIMESTAMP = -1
 FOREVER_MS = 2**63 - 1
+# The isolation level of a reader that must not see what is undecided (KIP-98); the other one is 0.
+READ_COMMITTED = 1
+# How far a batch may expand where it has to be opened: it happens in the event loop, and this takes a tenth of a
+# second. Honest batches of the default size expand to a few MiB.
+OPENED_BYTES_MAX = 32 * 2**20
 
 
 class RecordsRefused(ApiError):
@@ -129,6 +134,8 @@ class Partition:
         codec = _CODECS[self.config.compression_type]
         if header.codec is codec:
             return batch, header
+        for _ in keys(batch, OPENED_BYTES_MAX):
+            pass  # whoever opens a batch finds out whether there are records in it
         batch = memoryview(recompress(batch, codec, self.config.compression_level))
         self._check_size(len(batch))
         return batch, read_header(batch)
@@ -184,7 +191,7 @@ class Partition:
 
     def _check_keys(self, batch: memoryview) -> None:
         """A compacted topic keeps the last record of each key, so each record needs one."""
-        keyless = [delta for delta, is_null in keys(batch) if is_null]
+        keyless = [delta for delta, is_null in keys(batch, OPENED_BYTES_MAX) if is_null]
         if keyless:
             text = "Compacted topic cannot accept message without key"
             raise RecordsRefused(
@@ -198,7 +205,10 @@ class Partition:
             raise self._timestamps_refused(batch, now_ms)
         if config.message_timestamp_before_max_ms != FOREVER_MS:
             oldest = now_ms - config.message_timestamp_before_max_ms
-            if any(record.timestamp != NO_TIMESTAMP and record.timestamp < oldest for record in records(batch)):
+            if any(
+                record.timestamp != NO_TIMESTAMP and record.timestamp < oldest
+                for record in records(batch, OPENED_BYTES_MAX)
+            ):
                 raise self._timestamps_refused(batch, now_ms)
 
     def _timestamps_refused(self, batch: memoryview, now_ms: int) -> ApiError:
@@ -206,7 +216,7 @@ class Partition:
         newest = now_ms + self.config.message_timestamp_after_max_ms
         wrong = [
             (index, f"timestamp {record.timestamp} is not between {max(oldest, 0)} and {newest}")
-            for index, record in enumerate(records(batch))
+            for index, record in enumerate(records(batch, OPENED_BYTES_MAX))
             if record.timestamp != NO_TIMESTAMP and not oldest <= record.timestamp <= newest
         ]
         return RecordsRefused(ErrorCode.INVALID_TIMESTAMP, "One or more records have been rejected", wrong)

@@ -23,8 +23,6 @@ BATCH_OVERHEAD = 61  # the whole header
 LOG_OVERHEAD = 12  # base offset and length: what batch_length does not count
 MAGIC = 2
 
-BATCH_LENGTH_OFFSET = 8
-LEADER_EPOCH_OFFSET = 12
 MAGIC_OFFSET = 16
 CRC_OFFSET = 17
 ATTRIBUTES_OFFSET = 21  # the CRC covers everything from here on
@@ -41,8 +39,7 @@ SEQUENCE_MASK = 0x7FFFFFFF
 
 _BATCH_LENGTH_MIN = BATCH_OVERHEAD - LOG_OVERHEAD
 _CODECS = tuple(Codec)
-_BASE_OFFSET = struct.Struct(">q")
-_LEADER_EPOCH = struct.Struct(">i")
+_PLACE = struct.Struct(">qii")
 _CRC = struct.Struct(">I")
 _ATTRIBUTES = struct.Struct(">h")
 _MAX_TIMESTAMP = struct.Struct(">q")
@@ -115,10 +112,6 @@ class BatchHeader(NamedTuple):
         return self.attributes & CONTROL_MASK != 0
 
     @property
-    def has_producer_id(self) -> bool:
-        return self.producer_id >= 0
-
-    @property
     def delete_horizon_ms(self) -> int | None:
         """When compaction may drop the tombstones and markers in here (KIP-534); it stands in base_timestamp."""
         return self.base_timestamp if self.attributes & DELETE_HORIZON_MASK else None
@@ -179,10 +172,9 @@ def headers(buf: ReadableBuffer, position: int = 0) -> Iterator[tuple[int, Batch
         position = end
 
 
-def assign(buf: WriteableBuffer, position: int, base_offset: int, leader_epoch: int) -> None:
-    """Give the batch at ``position`` its place in the log. Both fields lie before what the CRC covers."""
-    _BASE_OFFSET.pack_into(buf, position, base_offset)
-    _LEADER_EPOCH.pack_into(buf, position + LEADER_EPOCH_OFFSET, leader_epoch)
+def assign(buf: WriteableBuffer, position: int, header: BatchHeader, base_offset: int, leader_epoch: int) -> None:
+    """Give the batch at ``position``, whose header that is, its place in the log. The CRC covers none of it."""
+    _PLACE.pack_into(buf, position, base_offset, header.batch_length, leader_epoch)
 
 
 def stamp_append_time(buf: WriteableBuffer, position: int, timestamp_ms: int) -> None:

@@ -22,7 +22,7 @@ from barnabas.protocol.messages.produce import (
     TopicProduceData,
 )
 from barnabas.protocol.messages.topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
-from barnabas.protocol.records import Record, assign, build_batch
+from barnabas.protocol.records import Record, assign, build_batch, read_header
 from barnabas.protocol.schema import Message, Request
 
 from .wire import Wire
@@ -77,7 +77,7 @@ def batch(*values: bytes | None, keys: Iterable[bytes | None] = (), timestamp: i
 def placed(sent: bytes, base_offset: int, leader_epoch: int = 0) -> bytes:
     """Return the batch as a consumer gets it back."""
     copy = bytearray(sent)
-    assign(copy, 0, base_offset, leader_epoch)
+    assign(copy, 0, read_header(copy), base_offset, leader_epoch)
     return bytes(copy)
 
 

@@ -32,9 +32,17 @@ def test_an_override_beats_the_broker_beats_the_default():
     assert TopicConfig({"max.message.bytes": "30"}, broker).int("max.message.bytes") == 30
 
 
+def test_the_level_is_that_of_the_compression_type():
+    assert TopicConfig({"compression.type": "lz4"}, BROKER).compression_level == 9
+    assert TopicConfig({"compression.type": "zstd", "compression.zstd.level": "7"}, BROKER).compression_level == 7
+    assert TopicConfig({"compression.type": "snappy"}, BROKER).compression_level is None
+
+
 def test_what_the_hot_path_reads_stands_as_attributes():
     config = TopicConfig({}, BROKER)
     assert {name: getattr(config, name) for name in config.__slots__ if not name.startswith("_")} == {
+        "compression_level": None,
+        "compression_type": "producer",
         "flush_messages": 9223372036854775807,
         "flush_ms": 9223372036854775807,
         "index_interval_bytes": 4096,

@@ -53,8 +53,6 @@ def test_the_header_tells_sizes_offsets_and_producer():
     assert (header.base_timestamp, header.max_timestamp) == (1000, 1002)
     assert (header.producer_id, header.producer_epoch, header.base_sequence) == (7, 1, -1)
     assert (header.magic, header.records_count, header.partition_leader_epoch) == (2, 3, -1)
-    assert header.has_producer_id
-    assert not header._replace(producer_id=-1).has_producer_id
 
 
 @pytest.mark.parametrize("codec", Codec)
@@ -168,7 +166,7 @@ def test_headers_raises_where_no_batch_begins():
 
 def test_assign_changes_offset_and_epoch_and_leaves_the_batch_valid():
     buf = bytearray(BATCH * 2)
-    assign(buf, len(BATCH), 2**40, 9)
+    assign(buf, len(BATCH), read_header(buf, len(BATCH)), 2**40, 9)
     assert buf[: len(BATCH)] == BATCH
     header = verify(memoryview(buf)[len(BATCH) :])
     assert header == read_header(BATCH)._replace(base_offset=2**40, partition_leader_epoch=9)
