@@ -60,6 +60,7 @@ class Broker:
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
             if not self.data_dir.was_clean:
                 await asyncio.to_thread(self._recover)
+                self.data_dir.checkpoint()
             self.groups = GroupCoordinator(self.catalog, self.clock, _group_config(self.config))
             self.groups.on_deadline_changed = self._arm_group_timer
             self._arm_group_timer()

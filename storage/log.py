@@ -28,6 +28,10 @@ class LogSettings(Protocol):
     def flush_ms(self) -> int: ...
 
 
+# Beyond every offset.
+NEVER = 2**63 - 1
+
+
 class Appended(NamedTuple):
     """Where a batch lies. ``append_time_ms``: -1, unless the batch was there already: then its timestamp."""
 
@@ -68,9 +72,10 @@ class PartitionLog(Protocol):
         """
         ...
 
-    def read(self, offset: int, max_bytes: int, at_least_one: bool) -> Slice:
+    def read(self, offset: int, max_bytes: int, at_least_one: bool, end_offset: int = NEVER) -> Slice:
         """Return batches from the one that holds ``offset`` on, as many as fit; they may end at a segment's end.
 
+        ``end_offset``: where to end at the latest; a batch begins there, or it lies behind the log.
         ``at_least_one``: return the first batch though it is larger. Raises OffsetNotInLog, LogOffline.
         """
         ...

@@ -13,7 +13,7 @@ from .clock import Clock
 from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
 from .flusher import SyncJob
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX
-from .log import Appended, LogSettings, Slice
+from .log import NEVER, Appended, LogSettings, Slice
 from .producers import ProducerStates
 from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
 
@@ -142,7 +142,7 @@ class SegmentedLog:
             logger.error("partition %s is offline until the next start: %s", self.directory, error)
         return LogOffline(reason)
 
-    def read(self, offset: int, max_bytes: int, at_least_one: bool) -> Slice:
+    def read(self, offset: int, max_bytes: int, at_least_one: bool, end_offset: int = NEVER) -> Slice:
         if self.offline is not None:
             raise LogOffline(self.offline)
         if offset == self.log_end_offset:
@@ -151,6 +151,8 @@ class SegmentedLog:
             raise OffsetNotInLog(
                 f"{self.directory.name}: offset {offset} is not in {self.log_start_offset} to {self.log_end_offset}"
             )
+        if offset >= end_offset:
+            return _NOTHING
         at = len(self.segments) - 1
         if offset < self._active.base_offset:
             at = bisect_right(self._bases, offset) - 1
@@ -159,21 +161,26 @@ class SegmentedLog:
                 segment.ensure_indexes()
                 found = segment.find(offset)
                 if found is not None:
-                    return self._slice(segment, *found, max_bytes, at_least_one)
+                    beyond = segment.find(end_offset) if end_offset < self.log_end_offset else None
+                    limit = beyond[0] if beyond is not None else segment.size
+                    return self._slice(segment, *found, limit, max_bytes, at_least_one)
         except OSError as error:
             raise self.failed(error) from error
         return _NOTHING
 
-    def _slice(self, segment: Segment, position: int, batch_bytes: int, max_bytes: int, at_least_one: bool) -> Slice:
+    def _slice(
+        self, segment: Segment, position: int, batch_bytes: int, limit: int, max_bytes: int, at_least_one: bool
+    ) -> Slice:
+        """Return the whole batches from ``position`` on that end before position ``limit``."""
         is_growing = segment is self._active
         # Behind a segment that is full there is more, so there is no reason to wait for it.
-        readable = max(0, min(segment.size - position, max_bytes)) if is_growing else ENOUGH_BYTES
+        readable = max(0, min(limit - position, max_bytes)) if is_growing else ENOUGH_BYTES
         if batch_bytes >= max_bytes:
             if batch_bytes > max_bytes and not at_least_one:
                 return Slice(_NOTHING.batches, readable, None)
             end = position + batch_bytes
         else:
-            end = segment.whole_batches(position, position + max_bytes)
+            end = segment.whole_batches(position, min(position + max_bytes, limit))
         batches = segment.view(position, end)
         readable = max(readable, end - position)
         if is_growing and position >= segment.size - RECENT_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ...protocol.errors import ErrorCode
@@ -53,7 +54,7 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
         return _refused(request, ErrorCode.INVALID_REQUIRED_ACKS)
     broker = context.broker
     now_ms = broker.clock.now_ms()
-    unsynced: list[tuple[Partition, PartitionProduceResponse]] = []
+    unsynced: list[tuple[asyncio.Future[None], PartitionProduceResponse]] = []
     responses = []
     failed = False
     for topic in request.topic_data:
@@ -65,18 +66,16 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
                 result = _failure(data.index, error)
                 failed = True
             else:
-                if broker.acknowledge_durable or partition.must_sync:
-                    unsynced.append((partition, result))
+                if partition.must_sync:
+                    unsynced.append((_sync(partition, len(data.records or ()), context), result))
             results.append(result)
         responses.append(TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results))
     if request.acks == 0:
         if failed:
             raise CloseConnection("a Produce request without an answer failed")
-        for partition, _ in unsynced:
-            broker.request_sync(partition.log)
         return None
     response = ProduceResponse(responses=responses)
-    return _when_synced(response, unsynced, context) if unsynced else response
+    return _when_synced(response, unsynced) if unsynced else response
 
 
 def _append(
@@ -103,13 +102,21 @@ def _codec(batch: memoryview) -> int:
     return batch[ATTRIBUTES_OFFSET + 1] & CODEC_MASK if len(batch) > ATTRIBUTES_OFFSET + 1 else Codec.NONE
 
 
+def _sync(partition: Partition, size_bytes: int, context: Context) -> asyncio.Future[None]:
+    """Have the partition brought to the disk; those who wait for a durable one to grow are told then."""
+    synced = context.broker.request_sync(partition.log)
+    if partition.is_durable:
+        synced.add_done_callback(lambda _: partition.grew(size_bytes))
+    return synced
+
+
 async def _when_synced(
-    response: ProduceResponse, unsynced: list[tuple[Partition, PartitionProduceResponse]], context: Context
+    response: ProduceResponse, unsynced: list[tuple[asyncio.Future[None], PartitionProduceResponse]]
 ) -> ProduceResponse:
     """Hold the answer until the disk has the batches; a partition that the disk refused answers so."""
-    for future, result in [(context.broker.request_sync(partition.log), result) for partition, result in unsynced]:
+    for synced, result in unsynced:
         try:
-            await future
+            await synced
         except Exception as error:
             result.error_code = code_for(error)
             result.error_message = message_for(error)

@@ -55,17 +55,38 @@ class GrowthWatcher(Protocol):
 
 
 class Partition:
-    """One partition. Its log is opened when it is first needed."""
+    """One partition. Its log is opened when it is first needed.
 
-    __slots__ = ("_log", "_offline", "_open", "config", "index", "is_gone", "leader_epoch", "topic", "watchers")
+    ``is_durable``: what is appended counts only when the disk has it, for the producer and for consumers.
+    """
+
+    __slots__ = (
+        "_log",
+        "_offline",
+        "_open",
+        "config",
+        "index",
+        "is_durable",
+        "is_gone",
+        "leader_epoch",
+        "topic",
+        "watchers",
+    )
 
     def __init__(
-        self, topic: str, index: int, leader_epoch: int, config: TopicConfig, open_log: Callable[[], PartitionLog]
+        self,
+        topic: str,
+        index: int,
+        leader_epoch: int,
+        config: TopicConfig,
+        is_durable: bool,
+        open_log: Callable[[], PartitionLog],
     ) -> None:
         self.topic = topic
         self.index = index
         self.leader_epoch = leader_epoch
         self.config = config
+        self.is_durable = is_durable or config.flush_messages == 1
         self.watchers: set[GrowthWatcher] = set()
         self._open = open_log
         self._log: PartitionLog | None = None
@@ -88,13 +109,14 @@ class Partition:
 
     @property
     def high_watermark(self) -> int:
-        """One replica: what is appended is replicated."""
-        return self.log.log_end_offset
+        """Up to where consumers may read: with one replica all there is, or all that the disk has."""
+        log = self.log
+        return log.recovery_point if self.is_durable else log.log_end_offset
 
     @property
     def last_stable_offset(self) -> int:
         """No transactions yet: everything is decided."""
-        return self.log.log_end_offset
+        return self.high_watermark
 
     def check_leader_epoch(self, current_leader_epoch: int) -> None:
         """Compare what the client believes; -1 is no belief (KIP-320). Raises ApiError."""
@@ -124,10 +146,14 @@ class Partition:
         else:
             self._check_timestamps(batch, header, now_ms)
             appended = log.append(batch, header, self.leader_epoch)
-        if self.watchers:
-            for watcher in tuple(self.watchers):
-                watcher.grew(len(batch))
+        if self.watchers and not self.is_durable:
+            self.grew(len(batch))
         return appended
+
+    def grew(self, size_bytes: int) -> None:
+        """Tell everybody who waits that there is more to read."""
+        for watcher in tuple(self.watchers):
+            watcher.grew(size_bytes)
 
     def _compressed(self, batch: memoryview, header: BatchHeader) -> tuple[memoryview, BatchHeader]:
         """Return the batch in the codec that the topic wants (``compression.type``)."""
@@ -143,6 +169,8 @@ class Partition:
     @property
     def must_sync(self) -> bool:
         """True when so much is not on disk yet that the next acknowledgement waits for it (``flush.messages``)."""
+        if self.is_durable:
+            return True
         log = self.log
         return log.log_end_offset - log.recovery_point >= self.config.flush_messages
 
@@ -222,8 +250,8 @@ class Partition:
         return RecordsRefused(ErrorCode.INVALID_TIMESTAMP, "One or more records have been rejected", wrong)
 
     def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool) -> Slice:
-        """Return batches from ``fetch_offset`` on; see ``PartitionLog.read``."""
-        return self.log.read(fetch_offset, max_bytes, at_least_one)
+        """Return batches from ``fetch_offset`` to the high watermark; see ``PartitionLog.read``."""
+        return self.log.read(fetch_offset, max_bytes, at_least_one, self.high_watermark)
 
     def forget(self) -> None:
         """Tell everybody who waits that the partition is gone, or that the broker stops."""

@@ -151,6 +151,7 @@ class Topics:
                 index,
                 stored.leader_epoch,
                 config,
+                self._config.bool("barnabas.acknowledge.durable"),
                 partial(self._data_dir.open_log, stored.name, index, stored.topic_id, config),
             )
             for index in range(stored.partition_count)
