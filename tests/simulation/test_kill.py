@@ -123,9 +123,17 @@ class Load:
         """Have the clients work for some random time; they go on until the next comparison."""
         for worker in self.workers:
             worker.go_on()
-        until = time.monotonic() + self.random.uniform(low_s, high_s)
-        while time.monotonic() < until:
+        started = time.monotonic()
+        until = started + self.random.uniform(low_s, high_s)
+        while time.monotonic() < until or (not self.is_under_way() and time.monotonic() < started + 20):
             self.confluent.send()
+
+    def is_under_way(self) -> bool:
+        """Say whether every client has got something done, which takes longer on a busy machine."""
+        producers = [*self.idempotent, *self.plain, self.confluent]
+        return all(producer.acknowledged for producer in producers) and all(
+            committer.committed >= 0 for committer in self.committers
+        )
 
     def finish(self) -> None:
         """Have all clients finish, and compare what they know with what is there."""
