@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from support.messages import REQUESTS, fields_in, instances
 
 from barnabas.broker import apis
+from barnabas.broker.dispatch import Dispatcher
 from barnabas.broker.errors import CloseConnection
 from barnabas.broker.registry import Api, collect, handles
 from barnabas.protocol import codec
@@ -35,8 +37,26 @@ def test_every_declared_request_has_a_response_of_the_same_versions() -> None:
         )
 
 
-def test_every_declared_request_has_a_handler() -> None:
-    assert {request.api_key for request in REQUESTS} == set(APIS)
+def test_every_handler_answers_a_declared_request_and_only_what_has_one_is_advertised() -> None:
+    assert {request.api_key for request in REQUESTS} > set(APIS)
+    assert {advertised.api_key for advertised in Dispatcher(APIS).api_versions()} == set(APIS)
+
+
+def test_all_apis_of_kafka_for_clients_are_declared() -> None:
+    """The 77 keys with the broker listener (kafka-protocol.md 1)."""
+    controllers_only = {52, 53, 54, 56, 58, 59, 62, 63, 67, 70, 73, 82}
+    removed = {4, 5, 6, 7}
+    assert {request.api_key for request in REQUESTS} == set(range(93)) - controllers_only - removed
+
+
+def test_starting_a_broker_loads_only_messages_that_have_a_handler() -> None:
+    code = (
+        "import sys; from barnabas.broker.registry import collect; collect('barnabas.broker.apis');"
+        "print(*[name for name in sys.modules if name.startswith('barnabas.protocol.messages.')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    needed = {api.request.__module__ for api in APIS.values()}
+    assert set(loaded) == needed | {"barnabas.protocol.messages.leadership"}
 
 
 def test_a_handler_lives_where_its_messages_do() -> None:

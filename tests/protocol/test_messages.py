@@ -62,7 +62,7 @@ def test_a_message_has_the_bytes_that_kafka_gives_it(message: type[Message], ver
     theirs = kio_class(message, version)
     read, write = entity_reader(theirs), entity_writer(theirs)
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(instances(message, version))
     def check(instance: Message) -> None:
         ours = encode(instance, version)
@@ -92,7 +92,7 @@ def test_a_message_declares_exactly_the_versions_of_kafka(message: type[Message]
 def test_a_cut_or_changed_message_raises_only_malformed(message: type[Message], version: int) -> None:
     read = decoder(message, version, version in message.flexible)
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
     @given(instances(message, version), st.data())
     def check(instance: Message, data: st.DataObject) -> None:
         whole = encode(instance, version)

@@ -62,6 +62,8 @@ def _present(type_: Any, field: Any, version: int) -> st.SearchStrategy[Any]:
             return st.binary(min_size=16, max_size=16)
         case "uint16":
             return st.integers(0, 2**16 - 1)
+        case "float64":
+            return st.floats(allow_nan=False)
     if field.name.endswith("error_code"):
         return st.sampled_from([int(code) for code in ErrorCode])
     bits = _INTEGERS[primitive.name]
