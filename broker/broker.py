@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
-from ..storage.datadir import DataDir
+from ..storage.datadir import DataDir, folders
 from ..storage.errors import LogOffline
 from ..storage.flusher import Syncable
 from .config import BrokerConfig
@@ -61,6 +61,7 @@ class Broker:
             if not self.data_dir.was_clean:
                 await asyncio.to_thread(self._recover)
                 self.data_dir.checkpoint()
+            self._report_orphans()
             self.groups = GroupCoordinator(self.catalog, self.clock, _group_config(self.config))
             self.groups.on_deadline_changed = self._arm_group_timer
             self._arm_group_timer()
@@ -76,8 +77,31 @@ class Broker:
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
         self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
 
+    def _report_orphans(self) -> None:
+        """Say which partition folders are not served: the catalog was lost, or they were copied here."""
+        orphans = [
+            folder.name
+            for name, index, folder in folders(self.data_dir.path)
+            if (topic := self.topics.get(name)) is None or index >= len(topic.partitions)
+        ]
+        if orphans:
+            logger.warning(
+                "%d partition folders belong to no topic and are not served: %s", len(orphans), ", ".join(orphans[:5])
+            )
+
     def _recover(self) -> None:
         """Open every log after a crash, before anybody is served; one that cannot be opened stays offline."""
+        began = self.clock.monotonic()
+        self._open_all()
+        if self.data_dir.logs:
+            logger.info(
+                "it was not stopped cleanly: checked %d partitions, %d bytes, in %.1f s",
+                len(self.data_dir.logs),
+                sum(log.size_bytes for log in self.data_dir.logs.values()),
+                self.clock.monotonic() - began,
+            )
+
+    def _open_all(self) -> None:
         for topic in self.topics:
             for partition in topic.partitions:
                 if self.is_stopping:

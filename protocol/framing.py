@@ -32,6 +32,13 @@ class FrameTooLarge(MalformedMessage):
     """The frame announces more bytes than are allowed."""
 
 
+def _other_protocol(begin: bytes) -> str:
+    """Say what a connection may be that begins like this, if it is not Kafka's protocol."""
+    if begin[:2] == b"\x16\x03":
+        return "; it looks like TLS, and only PLAINTEXT is spoken here"
+    return "; it looks like HTTP" if begin in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI") else ""
+
+
 class BufferPool:
     """Buffers for large frames, handed out again while they are warm.
 
@@ -150,7 +157,8 @@ class FrameReader:
         size, key = _SIZE_AND_KEY.unpack_from(self._region, position)
         limit = self._limit if key == PRODUCE_KEY else min(self._limit, CONTROL_FRAME_BYTES_MAX)
         if size > limit:
-            raise FrameTooLarge(f"a frame of {size} bytes for API {key}, {limit} are allowed")
+            text = f"a frame of {size} bytes for API {key}, {limit} are allowed"
+            raise FrameTooLarge(text + _other_protocol(size.to_bytes(4, "big", signed=True)))
         if size > LARGE_BYTES:
             self._begin_large(size, position + 4)
         return None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .checkpoints import LeaderEpochs, read_offsets
 from .clock import SystemClock
-from .datadir import CATALOG_FILE, CLEAN_FILE, LOCK_FILE, RECOVERY_POINTS_FILE, folders, lock
+from .datadir import CATALOG_FILE, CLEAN_FILE, LOCK_FILE, RECOVERY_POINTS_FILE, STRAY_SUFFIX, folders, lock
 from .errors import StorageError
 from .index import IndexCorrupt, OffsetIndex, TimeIndex
 from .producers import ProducerStates, SnapshotCorrupt
@@ -71,6 +71,8 @@ class _Walk:
                 self._check_partition(folder)
             except OSError as error:
                 self.problem(folder, f"cannot be read: {error}")
+        for stray in sorted(self.path.glob(f"*{STRAY_SUFFIX}")):
+            self.note(stray, "was put aside, because a topic of the same name was made")
         return Report(self.partitions, self.batches, self.records, self.size_bytes, self.findings)
 
     def _check_catalog(self) -> dict[str, int]:

@@ -35,6 +35,8 @@ PARTITION_FILE = "partition.metadata"
 DELETED_SUFFIX = "-delete"
 STRAY_SUFFIX = "-stray"
 _FOLDER_NAME_MAX = 255
+# How often to say that logs cannot be opened for want of space or descriptors.
+OPEN_COMPLAINT_INTERVAL_S = 5.0
 _OWNER = re.compile(r"^topic_id: ([\w-]{22})$", re.MULTILINE | re.ASCII)
 
 
@@ -47,6 +49,7 @@ class DataDir:
         self.path = path
         self._clock = clock
         self.logs: dict[tuple[str, int], SegmentedLog] = {}
+        self._complained_s = float("-inf")
         self._flush_at: dict[SegmentedLog, float] = {}
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -77,11 +80,21 @@ class DataDir:
             return {}
 
     def _write_meta(self, node_id: int) -> None:
+        """Note whose directory this is; Kafka's tools look for it. Raises StorageError when it is another node's."""
         path = self.path / META_FILE
-        if not path.exists():
+        known: dict[str, str] = {}
+        if path.exists():
+            lines = path.read_text(errors="replace").splitlines()
+            known = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+        if "node.id" in known and known["node.id"].strip() != str(node_id):
+            raise StorageError(
+                f"the data directory {self.path} belongs to node.id {known['node.id'].strip()}, not {node_id}"
+                f" (it says so in {META_FILE})"
+            )
+        if "node.id" not in known:
             directory_id = _encode_id(self._clock.random_bytes(16))
-            lines = (f"cluster.id={self.catalog.cluster_id()}", f"directory.id={directory_id}", f"node.id={node_id}")
-            replace_file(path, "\n".join([*lines, "version=1"]) + "\n")
+            texts = (f"cluster.id={self.catalog.cluster_id()}", f"directory.id={directory_id}", f"node.id={node_id}")
+            replace_file(path, "\n".join([*texts, "version=1"]) + "\n")
 
     def open_log(self, topic: str, partition: int, topic_id: bytes, settings: LogSettings) -> SegmentedLog:
         """Open or make the log of a partition. Raises LogOffline when its files cannot be used."""
@@ -93,10 +106,19 @@ class DataDir:
         except (OSError, StorageError) as error:
             may_pass = isinstance(error, OSError) and error.errno in FULL
             how_long = "for now" if may_pass else "until the next start"
-            logger.error("partition %s is offline %s: %s", folder.name, how_long, error)
+            if not may_pass or self._may_complain():
+                logger.error("partition %s is offline %s: %s", folder.name, how_long, error)
             raise LogOffline(f"{folder.name}: {error}", may_pass) from error
         self.logs[topic, partition] = log
         return log
+
+    def _may_complain(self) -> bool:
+        """Say whether it is time to log again an error that meets every partition and is tried again and again."""
+        now_s = self._clock.monotonic()
+        if now_s - self._complained_s < OPEN_COMPLAINT_INTERVAL_S:
+            return False
+        self._complained_s = now_s
+        return True
 
     def _claim(self, folder: Path, topic_id: bytes) -> None:
         """Make the folder the topic's own; one that belongs to another topic of that name is put aside."""
@@ -127,13 +149,15 @@ class DataDir:
         log = self.logs.pop((topic, partition), None)
         if log is not None:
             self._flush_at.pop(log, None)
-            log.offline = f"{topic}-{partition}: the topic was deleted"
         self._recovery_points.pop((topic, partition), None)
         self.flusher.request(self)  # a new topic of that name must not find the old recovery point after a crash
         folder = self.path / f"{topic}-{partition}"
         gone = folder.with_name(self._aside_name(folder.name, DELETED_SUFFIX))
         try:
-            folder.rename(gone)
+            if log is not None:
+                log.delete(gone)
+            else:
+                folder.rename(gone)
         except FileNotFoundError:
             return
         except OSError as error:

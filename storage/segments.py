@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import threading
 from bisect import bisect_right
 from collections.abc import Callable, Container
 from functools import partial
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # What was appended this recently is in memory; asking the kernel is only worth it for what lies further back.
 RECENT_BYTES = 8 * 2**20
+# How often to say that a log cannot be used for now.
+COMPLAINT_INTERVAL_S = 60.0
 # More than any fetch waits for.
 ENOUGH_BYTES = 2**31
 # Errors that pass by themselves: nothing that was written is lost.
@@ -56,6 +59,9 @@ class SegmentedLog:
         self.recovery_point = log_end_offset
         self.unsynced: list[Segment] = []
         self.offline: str | None = None
+        # Held while files are made by their names in another thread than the one that owns the log.
+        self.files = threading.Lock()
+        self._complained_s = float("-inf")
         self._clock = clock
         self._on_roll = on_roll
         self._checkpointed_at = log_end_offset
@@ -136,7 +142,10 @@ class SegmentedLog:
             return LogOffline(self.offline)
         reason = f"{self.directory.name}: {error.strerror or error}"
         if error.errno in may_pass:
-            logger.error("cannot use %s for now: %s", self.directory, error)
+            now_s = self._clock.monotonic()
+            if now_s - self._complained_s > COMPLAINT_INTERVAL_S:  # clients try again and again
+                self._complained_s = now_s
+                logger.error("cannot use %s for now: %s", self.directory, error)
         else:
             self.offline = reason
             logger.error("partition %s is offline until the next start: %s", self.directory, error)
@@ -252,8 +261,10 @@ class SegmentedLog:
                 # to be known before the next, and it does not pass even if all that was missing is space.
                 self.failed(error, may_pass=NO_DESCRIPTORS)
                 raise
-            for segment in rolled:
-                segment.write_indexes()
+            with self.files:
+                if self.offline is None:
+                    for segment in rolled:
+                        segment.write_indexes()
 
         def finish() -> None:
             self.unsynced = [segment for segment in self.unsynced if segment not in rolled]
@@ -263,9 +274,16 @@ class SegmentedLog:
 
     def checkpoint(self) -> None:
         """Write the indexes of the growing segment, so that a recovery can begin near its end. Raises OSError."""
-        if self._checkpointed_at != self.log_end_offset and self._active.is_indexed:
-            self._checkpointed_at = self.log_end_offset
-            self._active.write_indexes()
+        with self.files:
+            if self.offline is None and self._checkpointed_at != self.log_end_offset and self._active.is_indexed:
+                self._checkpointed_at = self.log_end_offset
+                self._active.write_indexes()
+
+    def delete(self, aside: Path) -> None:
+        """Go offline for good and move the folder ``aside``. Raises OSError."""
+        with self.files:  # what is being written in it has to be written first
+            self.offline = f"{self.directory.name}: the topic was deleted"
+            self.directory.rename(aside)
 
     def close(self) -> None:
         """Leave the folder such that it opens without a scan: indexes, producer snapshot. Raises OSError."""

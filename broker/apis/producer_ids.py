@@ -1,9 +1,13 @@
 """InitProducerId: an identity for idempotent producers (KIP-98)."""
 
+import logging
+
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.producer_ids import InitProducerIdRequest, InitProducerIdResponse
 from ..context import Context
 from ..registry import handles
+
+logger = logging.getLogger(__name__)
 
 
 def _refused(request: InitProducerIdRequest, code: ErrorCode) -> InitProducerIdResponse:
@@ -18,6 +22,11 @@ async def init_producer_id(request: InitProducerIdRequest, context: Context) -> 
     Transactional ids are refused: there is no transaction coordinator yet.
     """
     if request.transactional_id is not None:
+        logger.info(
+            "%s asked for the transactional id %r: there are no transactions yet",
+            context.client_id,
+            request.transactional_id,
+        )
         return _refused(request, ErrorCode.INVALID_REQUEST)
     if (request.producer_id < 0) != (request.producer_epoch < 0):
         return _refused(request, ErrorCode.INVALID_REQUEST)

@@ -13,7 +13,8 @@ usage: barnabas [OPTION ...]             run a Kafka broker until Ctrl-C
        barnabas check DATA_DIR           verify the logs in a data directory
 
   --data-dir DIR              where everything is kept (./barnabas-data)
-  --listeners LIST            where to listen (PLAINTEXT://:9092)
+  --port PORT                 where to listen (9092); short for
+  --listeners LIST            PLAINTEXT://:9092, all interfaces
   --advertised-listeners LIST what clients are told to connect to
                               (the address by which each one came)
   --config FILE               a server.properties file to read
@@ -48,6 +49,8 @@ class _Parser(argparse.ArgumentParser):
         return HELP
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("argument check: invalid choice"):
+            message = message.replace("argument check: invalid choice:", "no such command:").partition(" (choose")[0]
         self.exit(2, f"barnabas: {message} (see barnabas --help)\n")
 
 
@@ -83,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         ("--advertised-listeners", "advertised.listeners"),
     ):
         parser.add_argument(option, dest="flags", action="append", type=_sets(name, option))
+    parser.add_argument("--port", dest="flags", action="append", type=_listens_on)
     parser.add_argument("-c", dest="flags", action="append", type=_named_setting, metavar="NAME=VALUE")
     commands = parser.add_subparsers(metavar="check")
     check = commands.add_parser("check", allow_abbrev=False)
@@ -93,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sets(name: str, option: str) -> Callable[[str], tuple[str, Given]]:
     return lambda value: (name, Given(value, option))
+
+
+def _listens_on(port: str) -> tuple[str, Given]:
+    return "listeners", Given(f"PLAINTEXT://:{port}", "--port")
 
 
 def _named_setting(text: str) -> tuple[str, Given]:

@@ -67,6 +67,10 @@ class SyncRequest(NamedTuple):
     assignments: Mapping[str, bytes]
 
 
+def _because(request: JoinRequest) -> str:
+    return f" ({request.reason})" if request.reason else ""
+
+
 class ClassicProtocol:
     """Decides for one group at a time; the groups are handed in."""
 
@@ -137,7 +141,7 @@ class ClassicProtocol:
         # It may not know its id yet and cannot be heard while it waits; without this, clients that gave up would
         # hold their places for as long as the rebalance takes.
         self._rebalances.await_member(group, member_id, NEW_MEMBER_JOIN_TIMEOUT_MS)
-        self._rebalances.prepare_or_complete(group, f"{member_id} is new ({request.reason})")
+        self._rebalances.prepare_or_complete(group, f"{member_id} is new{_because(request)}")
 
     def _join_again(self, group: Group, request: JoinRequest, member: Member, reply: JoinReply) -> None:
         """A member joins again: it was told to, it wants a rebalance, or it missed the answer."""
@@ -149,7 +153,7 @@ class ClassicProtocol:
             return
         self._update(group, request, member)
         group.wait_for_join(member.member_id, reply)
-        self._rebalances.prepare_or_complete(group, f"{member.member_id} joins again ({request.reason})")
+        self._rebalances.prepare_or_complete(group, f"{member.member_id} joins again{_because(request)}")
 
     @staticmethod
     def _update(group: Group, request: JoinRequest, member: Member) -> None:
@@ -169,7 +173,7 @@ class ClassicProtocol:
                 return
         self._rebalances.take_over(group, old_member_id, member)
         group.wait_for_join(member_id, reply)
-        self._rebalances.prepare_or_complete(group, f"{member_id} replaces {old_member_id} ({request.reason})")
+        self._rebalances.prepare_or_complete(group, f"{member_id} replaces {old_member_id}{_because(request)}")
 
     def _take_over_quietly(
         self, group: Group, request: JoinRequest, old_member_id: str, member: Member, reply: JoinReply

@@ -142,9 +142,11 @@ def _bind(listener: Listener) -> list[socket.socket]:
             return [_socket(socket.AF_INET, ("0.0.0.0", listener.port))]
     bound: list[socket.socket] = []
     port = listener.port
-    for family, _, _, _, address in socket.getaddrinfo(
-        listener.host, port or None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    ):
+    try:
+        found = socket.getaddrinfo(listener.host, port or None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {listener.host}: {error.strerror}") from None
+    for family, _, _, _, address in found:
         try:
             bound.append(_socket(family, (address[0], port, *address[2:])))
         except OSError as error:
@@ -169,5 +171,6 @@ def _socket(family: int, address: tuple[object, ...], *, dual: bool = False) -> 
     except OSError as error:
         made.close()
         where = f"port {address[1]}" if dual or address[0] == "0.0.0.0" else f"{address[0]} port {address[1]}"
-        raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
+        hint = " (--port chooses another)" if error.errno == errno.EADDRINUSE else ""
+        raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}{hint}") from None
     return made

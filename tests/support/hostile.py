@@ -144,6 +144,8 @@ class Mutator:
                 return draw.choice([self._batch, self._batch, self._batch * 2, b"", draw.randbytes(80)])
             case "uuid":
                 return draw.choice([*self._ids, bytes(16), draw.randbytes(16)])
+            case "float64":
+                return draw.choice([0.0, -1.0, float("inf"), float("nan")])
         bits = _INTEGERS[primitive.name]
         if name in ("max_wait_ms", "timeout_ms"):
             return draw.choice((0, 1, 5))
