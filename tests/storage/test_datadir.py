@@ -363,3 +363,34 @@ def test_a_directory_that_was_copied_while_it_was_open_can_be_opened(process, tm
     assert read_all(copy.open()) == contents
     copy.stop()
     assert [finding for finding in check(copy.path).findings if finding.is_problem] == []
+
+
+def test_a_directory_of_another_node_is_refused(process):
+    process.start()
+    process.stop()
+    with pytest.raises(StorageError, match=r"belongs to node\.id 1, not 7"):
+        DataDir(process.path, process.clock, 7, lambda work: work())
+    process.start()
+
+
+def test_a_garbled_meta_file_is_written_again(process):
+    process.start()
+    process.stop()
+    (process.path / META_FILE).write_text("garbage\n")
+    process.start()
+    assert "node.id=1\n" in (process.path / META_FILE).read_text()
+
+
+def test_deleting_logs_while_they_are_checkpointed_harms_nothing(process, caplog):
+    """The flusher writes indexes by their names while folders are renamed."""
+    data_dir = process.start()
+    for turn in range(5):
+        for partition in range(10):
+            append(process.open(f"t{turn}", partition), batch(3))
+        data_dir.checkpoint()
+        for partition in range(10):
+            data_dir.remove_log(f"t{turn}", partition)
+    process.stop()
+    assert caplog.messages == []
+    assert list(folders(process.path)) == []
+    assert check(process.path).findings == []

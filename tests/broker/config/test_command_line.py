@@ -168,3 +168,16 @@ def test_importing_the_settings_brings_in_nothing_heavy():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_port_is_short_for_a_listener_on_all_interfaces():
+    (listener,) = parse(["--port", "9093"], {}).config.listeners
+    assert (listener.name, listener.host, listener.port) == ("PLAINTEXT", "", 9093)
+    with pytest.raises(ConfigError, match="--port"):
+        parse(["--port", "many"], {})
+
+
+def test_a_command_that_does_not_exist_is_named(capsys):
+    with pytest.raises(SystemExit):
+        parse(["serve"], {})
+    assert capsys.readouterr().err == "barnabas: no such command: 'serve' (see barnabas --help)\n"
