@@ -6,9 +6,11 @@ plain.py echo FRAME_BYTES ANSWER_BYTES   uvloop, canned answer per frame
 """
 
 import asyncio
+import contextlib
 import socket
 import sys
 import tempfile
+from typing import IO
 
 from barnabas.protocol.records import crc32c
 
@@ -24,23 +26,25 @@ def serve(kind: str, frame_bytes: int, answer_bytes: int) -> None:
     while True:
         connection, _ = listening.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        position = 0
-        while True:
-            if connection.recv_into(view, frame_bytes, socket.MSG_WAITALL) < frame_bytes:
-                break
-            if kind == "copy":
-                crc32c(view)
-                if position + frame_bytes > len(kept):
-                    position = 0
-                kept[position : position + frame_bytes] = view
-                position += frame_bytes
-            elif kind == "keep":
-                crc32c(view)
-                file.write(view)
-            try:
-                connection.sendall(answer)
-            except ConnectionError:
-                break
+        with contextlib.suppress(ConnectionError):
+            answer_all(connection, view, kept, file, kind, answer)
+
+
+def answer_all(
+    connection: socket.socket, view: memoryview, kept: memoryview, file: IO[bytes], kind: str, answer: bytes
+) -> None:
+    position = 0
+    while connection.recv_into(view, len(view), socket.MSG_WAITALL) == len(view):
+        if kind == "copy":
+            crc32c(view)
+            if position + len(view) > len(kept):
+                position = 0
+            kept[position : position + len(view)] = view
+            position += len(view)
+        elif kind == "keep":
+            crc32c(view)
+            file.write(view)
+        connection.sendall(answer)
 
 
 class Echo(asyncio.BufferedProtocol):
