@@ -1,4 +1,5 @@
-"""``barnabas check``: walk a data directory that nobody uses and say what is wrong with it. Changes nothing."""
+"""``barnabas check``: walk a data directory that nobody uses and say what is wrong with it. Changes nothing
+but the note in the lock file."""
 
 import os
 import shutil

@@ -58,11 +58,15 @@ class DataDir:
             raise StorageError(f"cannot use the data directory {path}: {error.strerror}") from error
         try:
             self.catalog = SqliteCatalog(path / CATALOG_FILE, clock)
-            self.was_clean = (path / CLEAN_FILE).exists()
-            self._recovery_points = self._read_recovery_points()
-            (path / CLEAN_FILE).unlink(missing_ok=True)
-            sync_directory(path)  # the mark must not come back after a power failure
-            self._write_meta(node_id)
+            try:
+                self._write_meta(node_id)
+                self.was_clean = (path / CLEAN_FILE).exists()
+                self._recovery_points = self._read_recovery_points()
+                (path / CLEAN_FILE).unlink(missing_ok=True)
+                sync_directory(path)  # the mark must not come back after a power failure
+            except BaseException:
+                self.catalog.close()
+                raise
         except BaseException:
             os.close(self._lock)
             raise

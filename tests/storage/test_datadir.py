@@ -370,7 +370,8 @@ def test_a_directory_of_another_node_is_refused(process):
     process.stop()
     with pytest.raises(StorageError, match=r"belongs to node\.id 1, not 7"):
         DataDir(process.path, process.clock, 7, lambda work: work())
-    process.start()
+    assert (process.path / CLEAN_FILE).exists()
+    assert process.start().was_clean
 
 
 def test_a_garbled_meta_file_is_written_again(process):
