@@ -16,6 +16,7 @@ from .config import BrokerConfig
 from .dispatch import Dispatcher
 from .groups import GroupConfig, GroupCoordinator
 from .net.listener import Server
+from .partitions.fetch_sessions import FetchSessions
 from .partitions.producer_ids import ProducerIds
 from .partitions.topics import Topics
 from .registry import collect
@@ -43,6 +44,7 @@ class Broker:
     catalog: Catalog
     cluster_id: str
     topics: Topics
+    fetch_sessions: FetchSessions
     groups: GroupCoordinator
     producer_ids: ProducerIds
     server: Server
@@ -58,6 +60,8 @@ class Broker:
             self.catalog = self.data_dir.catalog
             self.cluster_id = self.catalog.cluster_id()
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
+            slots = self.config.int("max.incremental.fetch.session.cache.slots")
+            self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
             if not self.data_dir.was_clean:
                 await asyncio.to_thread(self._recover)
                 self.data_dir.checkpoint()

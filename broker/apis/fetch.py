@@ -18,13 +18,15 @@ from ...protocol.messages.leadership import LeaderIdAndEpoch, NodeEndpoint
 from ...protocol.primitives import ZERO_UUID
 from ...storage.errors import OffsetNotInLog
 from ..context import Context
-from ..errors import code_for
+from ..errors import ApiError, code_for
+from ..partitions.fetch_sessions import FINAL_EPOCH, INITIAL_EPOCH, FetchSession
 from ..partitions.partition import READ_COMMITTED, Partition
 from ..registry import Answer, handles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_TOPIC_IDS_SINCE_VERSION = 13
 _LEADER_SINCE_VERSION = 16
 
 
@@ -49,25 +51,49 @@ def fetch(request: FetchRequest, context: Context) -> Answer:
     """Read from every partition that is named, in that order (KafkaApis.handleFetchRequest, DelayedFetch).
 
     The first batch found may exceed all limits, so that every consumer gets on. The answer waits until there are
-    ``min_bytes``, but not longer than ``max_wait_ms``, and not when a partition has an error. Sessions (KIP-227) are
-    answered with id 0: none.
+    ``min_bytes``, but not longer than ``max_wait_ms``, and not when a partition has an error. In a session (KIP-227)
+    all its partitions are read, and those of which there is news are answered.
     """
-    if request.session_epoch > 0:
-        return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
-    reading = _Reading(request, context)
+    session = None
+    if request.session_epoch != FINAL_EPOCH or request.session_id:
+        try:
+            session = context.broker.fetch_sessions.begin(request, context.api_version >= _TOPIC_IDS_SINCE_VERSION)
+        except ApiError as error:
+            return FetchResponse(error_code=error.code)
+    reading = _Reading(request, context, session)
     reading.read()
     wanted = min(request.min_bytes, reading.max_bytes)
     if reading.readable_bytes >= wanted or request.max_wait_ms <= 0 or reading.must_answer or not reading.watched:
-        return reading.response if not reading.cold else _warmed(reading)
+        return _answer(reading) if not reading.cold else _warmed(reading)
     return _wait(reading, wanted)
+
+
+def _answer(reading: _Reading) -> FetchResponse:
+    """Return the response, in a session only what is new."""
+    request, response, session = reading.request, reading.response, reading.session
+    if session is not None:
+        if session.epoch != reading.epoch:  # the client sent its request again and did not wait for this answer
+            return FetchResponse(
+                error_code=ErrorCode.INVALID_FETCH_SESSION_EPOCH, session_id=session.session_id, responses=[]
+            )
+        response.responses = session.tell(response.responses)
+    elif request.session_epoch == INITIAL_EPOCH:
+        uses_topic_ids = reading.context.api_version >= _TOPIC_IDS_SINCE_VERSION
+        session = reading.context.broker.fetch_sessions.make(request, uses_topic_ids, response.responses)
+    if session is not None:
+        response.session_id = session.session_id
+    return response
 
 
 class _Reading:
     """One pass over the partitions of a request, and what it found."""
 
-    def __init__(self, request: FetchRequest, context: Context) -> None:
+    def __init__(self, request: FetchRequest, context: Context, session: FetchSession | None) -> None:
         self.request = request
         self.context = context
+        self.session = session
+        self.epoch = session.epoch if session is not None else FINAL_EPOCH
+        self._wanted = request.topics if session is None else session.wanted()
         self.max_bytes = min(request.max_bytes, context.broker.config.int("fetch.max.bytes"))
 
     def read(self) -> None:
@@ -78,14 +104,17 @@ class _Reading:
         self.endpoints: list[NodeEndpoint] = []
         topics = self.context.broker.topics
         responses = []
-        for topic in self.request.topics:
+        for topic in self._wanted:
             results = []
             for asked in topic.partitions:
                 try:
                     partition = topics.partition(topic.topic, topic.topic_id, asked.partition)
                     result = self._read(partition, asked)
                 except Exception as error:
-                    result = _failed(asked.partition, code_for(error))
+                    code = code_for(error)
+                    if code is ErrorCode.UNKNOWN_TOPIC_ID and self.session is not None:
+                        code = self.session.code_for_lost(topic.topic_id)
+                    result = _failed(asked.partition, code)
                     self.must_answer = True
                     if result.error_code == ErrorCode.FENCED_LEADER_EPOCH:
                         self._name_leader(partition, result)
@@ -149,7 +178,7 @@ async def _warmed(reading: _Reading) -> FetchResponse:
     """Read from the disk in a thread what is not in memory, so that sending it does not hold up everybody else."""
     for warm in reading.cold:
         await asyncio.to_thread(warm)
-    return reading.response
+    return _answer(reading)
 
 
 async def _wait(reading: _Reading, wanted_bytes: int) -> FetchResponse:
@@ -169,7 +198,7 @@ async def _wait(reading: _Reading, wanted_bytes: int) -> FetchResponse:
         for partition, _ in watched:
             partition.watchers.discard(wait)
     reading.read()
-    return await _warmed(reading) if reading.cold else reading.response
+    return await _warmed(reading) if reading.cold else _answer(reading)
 
 
 class _Wait:

@@ -132,22 +132,6 @@ def test_an_unknown_partition_is_told(wire: Wire, topic: Topic, version: int, in
     assert (result.partition_index, result.error_code) == (index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 
-@both_ends(FetchRequest, since=7)
-def test_there_are_no_sessions_to_continue(wire: Wire, topic: Topic, version: int) -> None:
-    request = fetch_request((topic, 0, 0))
-    request.session_id, request.session_epoch = 5, 1
-    response = wire.call(request, version)
-    assert (response.error_code, response.responses) == (ErrorCode.FETCH_SESSION_ID_NOT_FOUND, [])
-
-
-@both_ends(FetchRequest, since=7)
-def test_who_asks_for_a_session_is_told_that_there_is_none(wire: Wire, topic: Topic, version: int) -> None:
-    request = fetch_request((topic, 0, 0))
-    request.session_id, request.session_epoch = 0, 0
-    response = wire.call(request, version)
-    assert (response.error_code, response.session_id, len(response.responses)) == (ErrorCode.NONE, 0, 1)
-
-
 # How much
 
 
