@@ -12,14 +12,15 @@ from ..storage.clock import Clock, SystemClock
 from ..storage.datadir import DataDir, folders
 from ..storage.errors import LogOffline
 from ..storage.flusher import Syncable
-from .config import BrokerConfig
+from .config import BrokerConfig, ConfigError
 from .dispatch import Dispatcher
-from .groups import GroupConfig, GroupCoordinator
+from .groups import GroupCoordinator, GroupCoordinatorConfig
 from .net.listener import Server
 from .partitions.fetch_sessions import FetchSessions
 from .partitions.producer_ids import ProducerIds
 from .partitions.topics import Topics
 from .registry import collect
+from .resources import StoredConfigs
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Broker:
     data_dir: DataDir
     catalog: Catalog
     cluster_id: str
+    stored_configs: StoredConfigs
     topics: Topics
     fetch_sessions: FetchSessions
     groups: GroupCoordinator
@@ -59,6 +61,13 @@ class Broker:
         try:
             self.catalog = self.data_dir.catalog
             self.cluster_id = self.catalog.cluster_id()
+            self.stored_configs = StoredConfigs(self.catalog)
+            try:
+                self.config = self.config.changed(self.stored_configs.dynamics(self.node_id))
+            except ConfigError as error:
+                logger.error(
+                    "what was set while the broker ran does not fit its settings and has no effect: %s", error
+                )
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
             slots = self.config.int("max.incremental.fetch.session.cache.slots")
             self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
@@ -71,7 +80,7 @@ class Broker:
             self._arm_group_timer()
             self.producer_ids = ProducerIds(self.catalog, self.synced)
             self.server = Server(self)
-            await self.server.start()
+            await self.server.open(self.config.listeners)
         except BaseException:
             self.data_dir.close()
             raise
@@ -176,6 +185,12 @@ class Broker:
         """
         await self.request_sync(self.catalog)
 
+    def configure(self, config: BrokerConfig) -> None:
+        """Go on with other settings, which take effect at once."""
+        self.config = config
+        self.server.configure(config)
+        self.topics.reconfigure(config)
+
     async def stop(self) -> None:
         """Stop accepting, answer what can be answered, close the connections, and bring everything to the disk."""
         self.is_stopping = True
@@ -190,8 +205,8 @@ class Broker:
         await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard
 
 
-def _group_config(config: BrokerConfig) -> GroupConfig:
-    return GroupConfig(
+def _group_config(config: BrokerConfig) -> GroupCoordinatorConfig:
+    return GroupCoordinatorConfig(
         group_min_session_timeout_ms=config.int("group.min.session.timeout.ms"),
         group_max_session_timeout_ms=config.int("group.max.session.timeout.ms"),
         group_max_size=config.int("group.max.size"),

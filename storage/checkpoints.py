@@ -40,10 +40,10 @@ def sync_directory(path: Path) -> None:
         os.close(opened)
 
 
-def write_offsets(path: Path, offsets: Mapping[tuple[str, int], int]) -> None:
-    """Write a ``*-offset-checkpoint``: one offset per (topic, partition)."""
+def write_offsets(path: Path, offsets: Mapping[tuple[str, int], int], sync: bool = True) -> None:
+    """Write a ``*-offset-checkpoint``: one offset per (topic, partition). Raises OSError."""
     lines = [f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items()]
-    replace_file(path, "\n".join([_VERSION, str(len(lines)), *lines]) + "\n")
+    replace_file(path, "\n".join([_VERSION, str(len(lines)), *lines]) + "\n", sync)
 
 
 def read_offsets(path: Path) -> dict[tuple[str, int], int]:
@@ -99,6 +99,13 @@ class LeaderEpochs:
     def truncate(self, end_offset: int) -> None:
         """Drop the epochs that begin at or beyond ``end_offset``. Raises OSError."""
         kept = [(epoch, start) for epoch, start in self.starts if start < end_offset]
+        if kept != self.starts:
+            self._replace(kept)
+
+    def truncate_start(self, start_offset: int) -> None:
+        """Forget what lies before ``start_offset``: the epoch there begins with it. Raises OSError."""
+        first = self.epoch_at(start_offset)
+        kept = [(epoch, max(start, start_offset)) for epoch, start in self.starts if epoch >= first]
         if kept != self.starts:
             self._replace(kept)
 

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from .errors import CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher, SyncJob
 from .log import LogSettings
 from .recovery import open_log
+from .segment import LOG_SUFFIX, Segment
 from .segments import FULL, SegmentedLog
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ LOCK_FILE = ".lock"
 CLEAN_FILE = ".kafka_cleanshutdown"
 META_FILE = "meta.properties"
 RECOVERY_POINTS_FILE = "recovery-point-offset-checkpoint"
+LOG_STARTS_FILE = "log-start-offset-checkpoint"
 PARTITION_FILE = "partition.metadata"
 DELETED_SUFFIX = "-delete"
 STRAY_SUFFIX = "-stray"
@@ -62,6 +64,7 @@ class DataDir:
                 self._write_meta(node_id)
                 self.was_clean = (path / CLEAN_FILE).exists()
                 self._recovery_points = self._read_recovery_points()
+                self._log_starts = self._read_log_starts()
                 (path / CLEAN_FILE).unlink(missing_ok=True)
                 sync_directory(path)  # the mark must not come back after a power failure
             except BaseException:
@@ -83,22 +86,35 @@ class DataDir:
             self.was_clean = False
             return {}
 
+    def _read_log_starts(self) -> dict[tuple[str, int], int]:
+        try:
+            return read_offsets(self.path / LOG_STARTS_FILE)
+        except StorageError as error:
+            logger.error("%s; records that were deleted may come back", error)
+            return {}
+
     def _write_meta(self, node_id: int) -> None:
         """Note whose directory this is; Kafka's tools look for it. Raises StorageError when it is another node's."""
         path = self.path / META_FILE
-        known: dict[str, str] = {}
-        if path.exists():
-            lines = path.read_text(errors="replace").splitlines()
-            known = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+        known = _read_properties(path)
         if "node.id" in known and known["node.id"].strip() != str(node_id):
             raise StorageError(
                 f"the data directory {self.path} belongs to node.id {known['node.id'].strip()}, not {node_id}"
                 f" (it says so in {META_FILE})"
             )
         if "node.id" not in known:
-            directory_id = _encode_id(self._clock.random_bytes(16))
+            directory_id = known.get("directory.id") or _encode_id(self._clock.random_bytes(16))
             texts = (f"cluster.id={self.catalog.cluster_id()}", f"directory.id={directory_id}", f"node.id={node_id}")
             replace_file(path, "\n".join([*texts, "version=1"]) + "\n")
+
+    @property
+    def directory_id(self) -> bytes:
+        """Return the 16 bytes by which the directory is known, zeros when nobody gave it any."""
+        text = _read_properties(self.path / META_FILE).get("directory.id", "")
+        try:
+            return base64.urlsafe_b64decode(f"{text.strip()}==").ljust(16, b"\0")[:16]
+        except ValueError:
+            return bytes(16)
 
     def open_log(self, topic: str, partition: int, topic_id: bytes, settings: LogSettings) -> SegmentedLog:
         """Open or make the log of a partition. Raises LogOffline when its files cannot be used."""
@@ -106,7 +122,15 @@ class DataDir:
         recovery_point = None if self.was_clean else self._recovery_points.get((topic, partition), 0)
         try:
             self._claim(folder, topic_id)
-            log = open_log(folder, settings, self._clock, self.flusher.request, recovery_point)
+            log = open_log(
+                folder,
+                settings,
+                self._clock,
+                self.flusher.request,
+                recovery_point,
+                self._log_starts.get((topic, partition), 0),
+                self._retire,
+            )
         except (OSError, StorageError) as error:
             may_pass = isinstance(error, OSError) and error.errno in FULL
             how_long = "for now" if may_pass else "until the next start"
@@ -154,6 +178,11 @@ class DataDir:
         if log is not None:
             self._flush_at.pop(log, None)
         self._recovery_points.pop((topic, partition), None)
+        if self._log_starts.pop((topic, partition), None) is not None:
+            try:
+                self._write_log_starts()
+            except StorageError as error:
+                logger.error("%s", error)
         self.flusher.request(self)  # a new topic of that name must not find the old recovery point after a crash
         folder = self.path / f"{topic}-{partition}"
         gone = folder.with_name(self._aside_name(folder.name, DELETED_SUFFIX))
@@ -168,6 +197,33 @@ class DataDir:
             logger.error("cannot delete %s: %s", folder, error)
             return
         self._background.submit(_remove, log, gone)
+
+    def _retire(self, segments: list[Segment]) -> None:
+        # By way of the flusher's thread, which may be syncing them just now.
+        self.flusher.request(_Retired(segments, self._background))
+
+    def note_log_starts(self) -> None:
+        """Remember where each log begins now, so that it survives the death of the process. Raises StorageError."""
+        for key, log in self.logs.items():
+            if log.log_start_offset > log.segments[0].base_offset:
+                self._log_starts[key] = log.log_start_offset
+            else:
+                self._log_starts.pop(key, None)
+        self._write_log_starts()
+
+    def _write_log_starts(self) -> None:
+        try:
+            write_offsets(self.path / LOG_STARTS_FILE, self._log_starts, sync=False)
+        except OSError as error:
+            raise StorageError(f"cannot write {LOG_STARTS_FILE}: {error.strerror}") from error
+
+    def size_bytes(self, topic: str, partition: int) -> int:
+        """Return how many bytes of batches a partition has, whether its log is open or not. Raises OSError."""
+        log = self.logs.get((topic, partition))
+        if log is not None:
+            return log.size_bytes
+        folder = self.path / f"{topic}-{partition}"
+        return sum(path.stat().st_size for path in folder.glob(f"*{LOG_SUFFIX}"))
 
     def flush_due(self) -> None:
         """Request a sync of every log whose ``flush.ms`` has passed, and of the catalog when much was committed."""
@@ -258,6 +314,27 @@ class DataDir:
         )
 
 
+class _Retired:
+    """Segments on their way from the disk, as a ``Syncable``."""
+
+    def __init__(self, segments: list[Segment], background: Executor) -> None:
+        self._segments = segments
+        self._background = background
+
+    def sync_job(self) -> SyncJob:
+        return SyncJob(lambda: None, self._finish, lambda error: error)
+
+    def _finish(self) -> None:
+        self._background.submit(self._unlink)
+
+    def _unlink(self) -> None:
+        for segment in self._segments:
+            try:
+                segment.unlink()
+            except OSError as error:
+                logger.error("cannot delete %s: %s", segment.path(LOG_SUFFIX), error)
+
+
 def folders(path: Path) -> Iterator[tuple[str, int, Path]]:
     """Yield topic, partition and folder of every partition in a data directory."""
     for folder in sorted(path.iterdir()):
@@ -290,6 +367,13 @@ def _remove(log: SegmentedLog | None, folder: Path) -> None:
     if log is not None:
         log.let_go()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_properties(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    lines = path.read_text(errors="replace").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 def _encode_id(raw: bytes) -> str:

@@ -93,6 +93,17 @@ class PartitionLog(Protocol):
         """Return the bytes of all batches."""
         ...
 
+    def configure(self, settings: LogSettings) -> None:
+        """Go on with other settings."""
+        ...
+
+    def delete_before(self, offset: int) -> int:
+        """Drop what lies before ``offset`` and return the new log start offset, which never goes back (KIP-107).
+
+        Whole segments go from the disk in the background. Raises OffsetNotInLog when ``offset`` is beyond the log.
+        """
+        ...
+
     def sync_job(self) -> SyncJob:
         """Return how to bring what has been appended so far to the disk."""
         ...

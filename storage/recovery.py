@@ -37,6 +37,12 @@ RECALL_BYTES = 6 * 2**20
 SNAPSHOTS_KEPT = 2
 
 
+def unlink_all(segments: list[Segment]) -> None:
+    """Remove the files of segments. Raises OSError."""
+    for segment in segments:
+        segment.unlink()
+
+
 class Damage(NamedTuple):
     """The first place in a segment where no sound batch begins."""
 
@@ -50,9 +56,12 @@ def open_log(
     clock: Clock,
     on_roll: Callable[[SegmentedLog], None],
     recovery_point: int | None,
+    log_start_offset: int = 0,
+    on_retire: Callable[[list[Segment]], None] = unlink_all,
 ) -> SegmentedLog:
     """Open or make the log in ``directory``.
 
+    ``log_start_offset``: what lies before it was deleted, though it may still be in the files.
     ``recovery_point``: None after a clean stop; otherwise the offset up to which the log is known to be on disk,
     from where on every batch is checked and the log is cut at the first that is not sound.
     Raises OSError, StorageError when the files cannot be used.
@@ -68,10 +77,17 @@ def open_log(
         end = _recover(segments, recovery_point)
         epochs.truncate(end)
     producers = _load_producers(directory, segments, end)
-    log = SegmentedLog(directory, settings, clock, segments, producers, epochs, end, on_roll)
+    if log_start_offset > end:
+        # The end of the log was lost in a crash, and all that is left had been deleted before.
+        unlink_all(segments)
+        segments, end = [Segment.create(directory, log_start_offset, clock.now_ms())], log_start_offset
+    log = SegmentedLog(
+        directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire
+    )
     if recovery_point is not None:
         log.recovery_point = min(recovery_point, end)
         log.unsynced = [old for old, following in pairwise(segments) if following.base_offset > recovery_point]
+    log.delete_before(log.log_start_offset)  # segments that the process did not get round to delete
     return log
 
 

@@ -334,6 +334,12 @@ class Segment:
             raise LogCorrupt(f"{self.path(LOG_SUFFIX)}: no batch at position {position}")
         return base_offset, length + LOG_OVERHEAD, delta
 
+    def unlink(self) -> None:
+        """Remove the files; views that are still being sent keep what they show. Raises OSError."""
+        self.close()
+        for suffix in (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX):
+            self.path(suffix).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Let go of the file; views that are still being sent keep their map."""
         if self._fd >= 0:

@@ -35,7 +35,9 @@ _NOTHING = Slice(memoryview(b""), 0, None)
 class SegmentedLog:
     """A ``PartitionLog`` in a folder of its own. ``recovery.open_log`` makes one.
 
-    ``on_roll`` is handed each segment that will not grow any more, to be synced and closed off in the background.
+    ``log_start_offset``: where it begins, when that is beyond the first segment's beginning.
+    ``on_roll`` is called when a segment will not grow any more, to sync the log in the background; ``on_retire`` is
+    handed the segments that are not the log's any more, to delete them there.
     """
 
     def __init__(
@@ -46,15 +48,17 @@ class SegmentedLog:
         segments: list[Segment],
         producers: ProducerStates,
         epochs: LeaderEpochs,
+        log_start_offset: int,
         log_end_offset: int,
         on_roll: Callable[["SegmentedLog"], None],
+        on_retire: Callable[[list[Segment]], None],
     ) -> None:
         self.directory = directory
         self.settings = settings
         self.segments = segments
         self.producers = producers
         self.epochs = epochs
-        self.log_start_offset = segments[0].base_offset
+        self.log_start_offset = max(log_start_offset, segments[0].base_offset)
         self.log_end_offset = log_end_offset
         self.recovery_point = log_end_offset
         self.unsynced: list[Segment] = []
@@ -64,6 +68,7 @@ class SegmentedLog:
         self._complained_s = float("-inf")
         self._clock = clock
         self._on_roll = on_roll
+        self._on_retire = on_retire
         self._checkpointed_at = log_end_offset
         # The newest segment whose file name is known to be on the disk, and not only its content; -1: none is.
         self._named_until = -1
@@ -231,6 +236,33 @@ class SegmentedLog:
         except OSError as error:
             raise self.failed(error) from error
         return self.segments
+
+    def configure(self, settings: LogSettings) -> None:
+        self.settings = settings
+        self._active.capacity = settings.segment_bytes
+
+    def delete_before(self, offset: int) -> int:
+        if self.offline is not None:
+            raise LogOffline(self.offline)
+        if offset > self.log_end_offset:
+            raise OffsetNotInLog(f"{self.directory.name}: offset {offset} is beyond {self.log_end_offset}")
+        if offset > self.log_start_offset:
+            try:
+                self.epochs.truncate_start(offset)
+            except OSError as error:
+                raise self.failed(error) from error
+            self.log_start_offset = offset
+        retired = bisect_right(self._bases, self.log_start_offset) - 1
+        if retired > 0:
+            self._retire(retired)
+        return self.log_start_offset
+
+    def _retire(self, count: int) -> None:
+        """Part with the first ``count`` segments."""
+        retired, self.segments = self.segments[:count], self.segments[count:]
+        del self._bases[:count]
+        self.unsynced = [segment for segment in self.unsynced if segment not in retired]
+        self._on_retire(retired)
 
     @property
     def size_bytes(self) -> int:

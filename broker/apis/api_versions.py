@@ -3,19 +3,43 @@
 import re
 
 from ...protocol.errors import ErrorCode
-from ...protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from ...protocol.messages.api_versions import (
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
+)
 from ..context import Context
+from ..features import FEATURES, FINALIZED_EPOCH
 from ..registry import handles
 
+_FEATURES_THAT_MAY_BE_OFF_SINCE = 4
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
 @handles(ApiVersionsRequest)
 def api_versions(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
-    """Answer from the registry. No feature is finalized, and none offered, until it is built."""
+    """Answer from the registry; features that may be off are for clients that understand that (KAFKA-17492)."""
     if context.api_version >= 3:
         software = (request.client_software_name, request.client_software_version)
         if not all(_SOFTWARE.fullmatch(text) for text in software):
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         context.session.software = software
-    return ApiVersionsResponse(api_keys=context.broker.dispatcher.api_versions(), finalized_features_epoch=0)
+    return ApiVersionsResponse(
+        api_keys=context.broker.dispatcher.api_versions(),
+        supported_features=[
+            SupportedFeatureKey(name=feature.name, min_version=feature.min_version, max_version=feature.max_version)
+            for feature in FEATURES.values()
+            if feature.min_version or context.api_version >= _FEATURES_THAT_MAY_BE_OFF_SINCE
+        ],
+        finalized_features_epoch=FINALIZED_EPOCH,
+        finalized_features=[
+            FinalizedFeatureKey(
+                name=feature.name,
+                max_version_level=feature.finalized_version,
+                min_version_level=feature.finalized_version,
+            )
+            for feature in FEATURES.values()
+            if feature.finalized_version
+        ],
+    )

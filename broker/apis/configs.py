@@ -1,4 +1,4 @@
-"""DescribeConfigs: settings of topics and of this broker, with where they come from."""
+"""DescribeConfigs: the settings of everything that has some, with where they come from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ...protocol.messages.configs import (
     DescribeConfigsResult,
     DescribeConfigsSynonym,
 )
+from .. import loggers
 from ..config import ConfigEntry
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..registry import handles
-
-TOPIC, BROKER = 2, 4
+from ..resources import ResourceType, check_broker_id, find
 
 
 def _refused(request: DescribeConfigsRequest, code: ErrorCode) -> DescribeConfigsResponse:
@@ -59,19 +59,12 @@ def _describe(
 
 def _entries(resource: DescribeConfigsResource, context: Context) -> Iterable[ConfigEntry]:
     broker, name = context.broker, resource.resource_name
-    if resource.resource_type == TOPIC:
-        broker.topics.check_name_form(name)
-        return broker.topics.find(name).config.entries()
-    if resource.resource_type == BROKER:
+    if resource.resource_type == ResourceType.BROKER_LOGGER:
         if not name:
-            return ()  # the dynamic defaults for all brokers, of which there are none
-        if name != str(broker.node_id):
-            raise ApiError(
-                ErrorCode.INVALID_REQUEST,
-                f"Unexpected broker id, expected {broker.node_id} or empty string, but received {name}",
-            )
-        return broker.config.entries()
-    raise ApiError(ErrorCode.INVALID_REQUEST, f"resource type {resource.resource_type} has no settings here")
+            raise ApiError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
+        check_broker_id(broker, name)
+        return loggers.entries()
+    return find(broker, resource.resource_type, name).entries()
 
 
 def _result(entry: ConfigEntry, request: DescribeConfigsRequest) -> DescribeConfigsResourceResult:

@@ -20,6 +20,7 @@ from ...protocol.primitives import ZERO_UUID
 from ..config import ConfigError, TopicConfig, validate_topic_overrides
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
+from ..partitions.assignment import check_assignment
 from ..partitions.topics import CLUSTER_METADATA_TOPIC, PARTITIONS_PER_REQUEST_MAX
 from ..registry import handles
 
@@ -99,12 +100,7 @@ def _check_assignments(asked: CreatableTopic, node_id: int) -> int:
             ErrorCode.INVALID_REPLICA_ASSIGNMENT, "partitions should be a consecutive 0-based integer sequence"
         )
     for assignment in asked.assignments:
-        if assignment.broker_ids != [node_id]:
-            raise ApiError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                f"partition {assignment.partition_index} can only be on broker {node_id},"
-                f" not on {assignment.broker_ids}",
-            )
+        check_assignment(assignment.broker_ids, node_id)
     return len(indexes)
 
 

@@ -1,24 +1,35 @@
 """What is configured: Kafka's names, types, defaults and rules, from one table that DescribeConfigs reads too."""
 
-from .broker_config import BrokerConfig
+from .broker_config import BrokerConfig, Dynamics
 from .entries import ConfigEntry, ConfigSynonym
 from .errors import ConfigError
+from .group_config import ClientMetricsConfig, GroupConfig
 from .listeners import Advertised, Listener
-from .setting import ConfigSource, ConfigType
+from .setting import ConfigSource, ConfigType, Dynamic, Setting
 from .sources import Given, Reading, read_sources
+from .table import BROKER_SETTINGS, CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, TOPIC_SETTINGS
 from .topic_config import TopicConfig, validate_topic_overrides
 
 __all__ = [
+    "BROKER_SETTINGS",
+    "CLIENT_METRICS_SETTINGS",
+    "GROUP_SETTINGS",
+    "TOPIC_SETTINGS",
     "Advertised",
     "BrokerConfig",
+    "ClientMetricsConfig",
     "ConfigEntry",
     "ConfigError",
     "ConfigSource",
     "ConfigSynonym",
     "ConfigType",
+    "Dynamic",
+    "Dynamics",
     "Given",
+    "GroupConfig",
     "Listener",
     "Reading",
+    "Setting",
     "TopicConfig",
     "read_sources",
     "validate_topic_overrides",

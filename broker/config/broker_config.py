@@ -1,6 +1,7 @@
-"""The settings one broker runs with: read once, checked as a whole, not changed afterwards."""
+"""The settings one broker runs with: checked as a whole, and never changed. Who changes one makes new ones."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from .cross_checks import check_broker
 from .entries import ConfigEntry, ConfigSynonym
@@ -13,10 +14,17 @@ from .listeners import (
     parse_listeners,
     parse_protocol_map,
 )
-from .setting import ConfigSource, Dynamic, Value
+from .setting import ConfigSource, Dynamic, Setting, Value, custom
 from .sources import Given
 from .table import BROKER_SETTINGS, SYNONYMS, TOPIC_SETTINGS, unknown
 from .typed_access import TypedAccess
+
+
+class Dynamics(NamedTuple):
+    """What was set while brokers ran: for all of them, and over that for this one."""
+
+    cluster: Mapping[str, str]
+    own: Mapping[str, str]
 
 
 class BrokerConfig(TypedAccess):
@@ -27,24 +35,29 @@ class BrokerConfig(TypedAccess):
     for a topic that does not set it.
     """
 
-    __slots__ = ("_given", "advertised_listeners", "data_dir", "listeners", "topic_values")
+    __slots__ = ("_dynamic", "_given", "advertised_listeners", "data_dir", "listeners", "topic_values")
 
     listeners: tuple[Listener, ...]
     advertised_listeners: tuple[Advertised, ...]
     data_dir: str
     topic_values: Mapping[str, Value]
 
-    def __init__(self, given: Mapping[str, Given] | None = None) -> None:
-        """Take what is ``given``, and defaults for the rest. Raises ConfigError, a line for every wrong value."""
+    def __init__(self, given: Mapping[str, Given] | None = None, dynamic: Dynamics | None = None) -> None:
+        """Take what is ``given``, over it what was set while brokers ran, and defaults for the rest.
+
+        Raises ConfigError, a line for every wrong value.
+        """
         given = given or {}
         self._given = _with_both_ids(given)
+        self._dynamic = dynamic or Dynamics({}, {})
         problems: dict[str, str] = {}
         values = {setting.name: setting.default for setting in BROKER_SETTINGS.values()}
         super().__init__(values)
-        for name, (text, _) in self._given.items():
+        for name, (text, _) in self._set().items():
             setting = BROKER_SETTINGS.get(name)
             if setting is None:
-                problems[name] = unknown(name, BROKER_SETTINGS)
+                if name in self._given:
+                    problems[name] = unknown(name, BROKER_SETTINGS)
                 continue
             try:
                 values[name] = setting.parse(text)
@@ -54,7 +67,7 @@ class BrokerConfig(TypedAccess):
             problems.pop(copied, None)  # told about the one it was copied from
         for finding in check_broker(self):
             if not any(name in problems for name, _ in finding):
-                name, reason = next((blamed for blamed in finding if blamed[0] in self._given), finding[0])
+                name, reason = next((blamed for blamed in finding if blamed[0] in self._set()), finding[0])
                 problems[name] = reason
         self._settle_listeners(problems)
         self._settle_data_dir(problems)
@@ -67,35 +80,55 @@ class BrokerConfig(TypedAccess):
         """Return the settings of ``values``, all from one ``origin``. Raises ConfigError."""
         return cls({name: Given(value, origin) for name, value in values.items()})
 
+    def _set(self) -> dict[str, Given]:
+        """Return every setting that somebody set, with the value that counts and where it was set."""
+        dynamic = {name: Given(text, "") for layer in self._dynamic for name, text in layer.items()}
+        return {**self._given, **dynamic}
+
+    @property
+    def dynamic(self) -> "Dynamics":
+        """What was set while brokers ran."""
+        return self._dynamic
+
+    def changed(self, dynamic: "Dynamics") -> "BrokerConfig":
+        """Return the settings with other dynamic ones. Raises ConfigError."""
+        return BrokerConfig(self._given, dynamic)
+
     def entries(self) -> Iterator[ConfigEntry]:
-        """Yield every broker setting, by name."""
+        """Yield every broker setting, by name, and what else was set under names that nobody knows."""
         for setting in BROKER_SETTINGS.values():
             name = setting.name
             synonyms = self.synonyms_among(SYNONYMS.get(name, (name,)))
             while synonyms and synonyms[0].name != name:  # as in Kafka, an entry begins with its own name
                 synonyms = synonyms[1:]
-            yield ConfigEntry(
-                name,
-                setting.format(self._values[name]),
-                synonyms[0].source if synonyms else ConfigSource.DEFAULT,
-                setting.dynamic is Dynamic.READ_ONLY,
-                setting.sensitive,
-                setting.type,
-                setting.documentation,
-                synonyms,
-            )
+            yield _entry(setting, setting.format(self._values[name]), synonyms)
+        for name in sorted(self._set().keys() - BROKER_SETTINGS.keys()):
+            yield _entry(custom(name), None, self.synonyms_among((name,)))
+
+    def cluster_entries(self) -> Iterator[ConfigEntry]:
+        """Yield the dynamic settings that hold for all brokers, by name."""
+        for name, text in sorted(self._dynamic.cluster.items()):
+            setting = BROKER_SETTINGS.get(name) or custom(name)
+            value = setting.format(setting.parse(text))
+            yield _entry(setting, value, (ConfigSynonym(name, value, ConfigSource.DYNAMIC_DEFAULT_BROKER),))
 
     def synonyms_among(self, names: tuple[str, ...]) -> tuple[ConfigSynonym, ...]:
         """Return where ``names``, strongest first, have values: all that were given, then all defaults."""
-        synonyms = []
-        for name in names:
-            if name in self._given:
-                value = BROKER_SETTINGS[name].format(self._values[name])
-                synonyms.append(ConfigSynonym(name, value, ConfigSource.STATIC_BROKER))
-        for name in names:
-            setting = BROKER_SETTINGS[name]
+        settings = [BROKER_SETTINGS.get(name) or custom(name) for name in names]
+        layers = (
+            (ConfigSource.DYNAMIC_BROKER, self._dynamic.own),
+            (ConfigSource.DYNAMIC_DEFAULT_BROKER, self._dynamic.cluster),
+            (ConfigSource.STATIC_BROKER, {name: self._given[name].value for name in names if name in self._given}),
+        )
+        synonyms = [
+            ConfigSynonym(setting.name, setting.format(setting.parse(texts[setting.name])), source)
+            for source, texts in layers
+            for setting in settings
+            if setting.name in texts
+        ]
+        for setting in settings:
             if setting.default is not None:
-                synonyms.append(ConfigSynonym(name, setting.format(setting.default), ConfigSource.DEFAULT))
+                synonyms.append(ConfigSynonym(setting.name, setting.format(setting.default), ConfigSource.DEFAULT))
         return tuple(synonyms)
 
     def _settle_listeners(self, problems: dict[str, str]) -> None:
@@ -107,7 +140,7 @@ class BrokerConfig(TypedAccess):
             protocols = parse_protocol_map(self.string(blamed))
             controllers = self.list("controller.listener.names")
             advertised = self.list("advertised.listeners")
-            given = self._given.get("listeners")
+            given = self._set().get("listeners")
             listen_as_advertised = any(advertised) and (given is None or not given.value.strip(" ,"))
             if listen_as_advertised:
                 blamed = "advertised.listeners"
@@ -144,13 +177,26 @@ class BrokerConfig(TypedAccess):
         return setting.default
 
     def _line(self, name: str, reason: str) -> str:
-        given = self._given.get(name)
+        given = self._set().get(name)
         setting = BROKER_SETTINGS.get(name)
         if given is None:
             shown = setting.format(setting.default) if setting is not None else None
             return wrong(name, f"{shown} (the default)", "", reason)
         hidden = setting is not None and setting.sensitive
         return wrong(name, "(hidden)" if hidden else given.value, given.origin, reason)
+
+
+def _entry(setting: Setting, value: str | None, synonyms: tuple[ConfigSynonym, ...]) -> ConfigEntry:
+    return ConfigEntry(
+        setting.name,
+        value,
+        synonyms[0].source if synonyms else ConfigSource.DEFAULT,
+        setting.dynamic is Dynamic.READ_ONLY,
+        setting.sensitive,
+        setting.type,
+        setting.documentation,
+        synonyms,
+    )
 
 
 def _with_both_ids(given: Mapping[str, Given]) -> dict[str, Given]:

@@ -8,6 +8,8 @@ from .typed_access import TypedAccess
 # somebody set, the first before the others, is the one to complain about.
 Finding = tuple[tuple[str, str], ...]
 
+_TIMINGS = ("session.timeout.ms", "heartbeat.interval.ms")
+
 
 def check_broker(config: TypedAccess) -> Iterator[Finding]:
     """Yield what Kafka would refuse about a broker's settings taken together."""
@@ -46,9 +48,24 @@ def check_topic(config: TypedAccess) -> Iterator[Finding]:
         yield (("remote.storage.enable", "must be false: there is no tiered storage"),)
 
 
+def check_group(config: TypedAccess, broker: TypedAccess) -> Iterator[Finding]:
+    """Yield what Kafka would refuse about a group's settings, which keep the bounds that ``broker`` sets."""
+    bounded = [(kind, what) for kind in ("consumer", "share", "streams") for what in _TIMINGS]
+    for kind, what in (*bounded, ("share", "record.lock.duration.ms")):
+        name, value = f"{kind}.{what}", config.int(f"{kind}.{what}")
+        low, high = broker.int(f"group.{kind}.min.{what}"), broker.int(f"group.{kind}.max.{what}")
+        if not low <= value <= high:
+            yield ((name, f"must be between group.{kind}.min.{what} ({low}) and .max ({high})"),)
+    most = broker.int("group.streams.max.standby.replicas")
+    if config.int("streams.num.standby.replicas") > most:
+        yield (("streams.num.standby.replicas", f"must be at most group.streams.max.standby.replicas ({most})"),)
+    for kind in ("consumer", "share", "streams"):
+        yield from _in_order(config, f"{kind}.heartbeat.interval.ms", f"{kind}.session.timeout.ms", strictly=True)
+
+
 def _check_group_bounds(config: TypedAccess, kind: str) -> Iterator[Finding]:
     group = f"group.{kind}"
-    for what in ("session.timeout.ms", "heartbeat.interval.ms"):
+    for what in _TIMINGS:
         yield from _in_order(config, f"{group}.min.{what}", f"{group}.max.{what}")
         yield from _in_order(config, f"{group}.{what}", f"{group}.max.{what}")
         yield from _in_order(config, f"{group}.min.{what}", f"{group}.{what}")

@@ -17,6 +17,7 @@ _COMMA = re.compile(r"\s*,\s*")
 class ConfigType(IntEnum):
     """Kafka's types of a setting, numbered as DescribeConfigs v3 sends them."""
 
+    UNKNOWN = 0
     BOOLEAN = 1
     STRING = 2
     INT = 3
@@ -29,13 +30,16 @@ class ConfigType(IntEnum):
 
 
 class ConfigSource(IntEnum):
-    """Where a value was set, numbered as DescribeConfigs sends it; the lowest number wins."""
+    """Where a value was set, numbered as DescribeConfigs sends it; of the first five the lowest wins."""
 
     TOPIC = 1
     DYNAMIC_BROKER = 2
     DYNAMIC_DEFAULT_BROKER = 3
     STATIC_BROKER = 4
     DEFAULT = 5
+    DYNAMIC_BROKER_LOGGER = 6
+    CLIENT_METRICS = 7
+    GROUP = 8
 
 
 class Dynamic(Enum):
@@ -89,6 +93,7 @@ class Synonym(NamedTuple):
 
 
 _TYPE_WORDS = {
+    ConfigType.UNKNOWN: "text",
     ConfigType.BOOLEAN: "true or false",
     ConfigType.STRING: "text",
     ConfigType.INT: "a 32-bit whole number",
@@ -127,8 +132,8 @@ class Setting:
 
     @property
     def sensitive(self) -> bool:
-        """True when the value is never shown."""
-        return self.type is ConfigType.PASSWORD
+        """True when the value is never shown: a secret, and what may be one because nobody knows it."""
+        return self.type in (ConfigType.PASSWORD, ConfigType.UNKNOWN)
 
     @property
     def allowed(self) -> str:
@@ -156,6 +161,11 @@ class Setting:
         if isinstance(value, float):
             return repr(value).replace("e+", "E").replace("e", "E")
         return str(value)
+
+
+def custom(name: str) -> Setting:
+    """Return the setting for a name that is in no table; Kafka keeps such for its plugins."""
+    return Setting(name, ConfigType.UNKNOWN, None, "")
 
 
 def _parse(type: ConfigType, text: str) -> Value:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from .accepted_table import ACCEPTED_TABLE
 from .coordinator_table import COORDINATOR_TABLE
+from .group_table import CLIENT_METRICS_TABLE, GROUP_TABLE
 from .log_table import LOG_TABLE
 from .server_table import SERVER_TABLE
 from .setting import Setting
@@ -16,6 +17,8 @@ def _by_name(settings: Iterable[Setting]) -> dict[str, Setting]:
 
 TOPIC_SETTINGS = _by_name(TOPIC_TABLE)
 BROKER_SETTINGS = _by_name(SERVER_TABLE + LOG_TABLE + COORDINATOR_TABLE + ACCEPTED_TABLE)
+GROUP_SETTINGS = _by_name(GROUP_TABLE)
+CLIENT_METRICS_SETTINGS = _by_name(CLIENT_METRICS_TABLE)
 
 
 # Broker settings that say the same in other units, strongest first: log.retention.ms, .minutes, .hours.

@@ -1,17 +1,18 @@
 """The settings one topic has: its own overrides over what the broker's say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from .broker_config import BrokerConfig
 from .cross_checks import check_topic
-from .entries import ConfigEntry, ConfigSynonym
+from .entries import ConfigSynonym
 from .errors import ConfigError, wrong
-from .setting import ConfigSource, Value
-from .table import TOPIC_SETTINGS, unknown
+from .overrides import Overrides, parse_overrides
+from .setting import ConfigSource, Setting
+from .table import TOPIC_SETTINGS
 from .typed_access import TypedAccess
 
 
-class TopicConfig(TypedAccess):
+class TopicConfig(Overrides):
     """Every topic setting by name; those that produce and fetch read on their way stand as attributes.
 
     Times are in milliseconds, sizes in bytes; ``retention_ms`` and ``retention_bytes`` are -1 without a limit,
@@ -20,7 +21,6 @@ class TopicConfig(TypedAccess):
 
     __slots__ = (
         "_broker",
-        "_overrides",
         "compression_level",
         "compression_type",
         "flush_messages",
@@ -42,11 +42,7 @@ class TopicConfig(TypedAccess):
     def __init__(self, overrides: Mapping[str, str], broker: BrokerConfig) -> None:
         """Put ``overrides`` over the settings of ``broker``. Raises ConfigError."""
         self._broker = broker
-        self._overrides = frozenset(overrides)
-        problems: dict[str, str] = {}
-        super().__init__({**broker.topic_values, **_parse_overrides(overrides, problems)})
-        if problems:
-            raise ConfigError(problems.values())
+        super().__init__(TOPIC_SETTINGS, overrides, broker.topic_values, ConfigSource.TOPIC)
         self.compression_type = self.string("compression.type")
         level = f"compression.{self.compression_type}.level"
         self.compression_level = self.int(level) if level in self._values else None
@@ -65,23 +61,8 @@ class TopicConfig(TypedAccess):
         self.retention_ms = self.int("retention.ms")
         self.retention_bytes = self.int("retention.bytes")
 
-    def entries(self) -> Iterator[ConfigEntry]:
-        """Yield every topic setting, by name."""
-        for setting in TOPIC_SETTINGS.values():
-            value = setting.format(self._values[setting.name])
-            synonyms = self._broker.synonyms_among(tuple(synonym.name for synonym in setting.synonyms))
-            if setting.name in self._overrides:
-                synonyms = (ConfigSynonym(setting.name, value, ConfigSource.TOPIC), *synonyms)
-            yield ConfigEntry(
-                setting.name,
-                value,
-                synonyms[0].source if synonyms else ConfigSource.DEFAULT,
-                False,
-                setting.sensitive,
-                setting.type,
-                setting.documentation,
-                synonyms,
-            )
+    def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
+        return self._broker.synonyms_among(tuple(synonym.name for synonym in setting.synonyms))
 
 
 def validate_topic_overrides(overrides: Mapping[str, str | None], broker: BrokerConfig | None = None) -> None:
@@ -90,7 +71,7 @@ def validate_topic_overrides(overrides: Mapping[str, str | None], broker: Broker
     ``broker``: whose settings hold for what is not overridden; Kafka's defaults when None.
     """
     problems: dict[str, str] = {}
-    parsed = _parse_overrides(overrides, problems)
+    parsed = parse_overrides(TOPIC_SETTINGS, overrides, problems)
     config = TypedAccess({**(broker or BrokerConfig()).topic_values, **parsed})
     for finding in check_topic(config):
         # What the broker's own settings get wrong is not the topic's to answer for.
@@ -99,20 +80,3 @@ def validate_topic_overrides(overrides: Mapping[str, str | None], broker: Broker
             problems[blamed[0]] = wrong(blamed[0], overrides[blamed[0]], "", blamed[1])
     if problems:
         raise ConfigError(problems[name] for name in sorted(problems))
-
-
-def _parse_overrides(overrides: Mapping[str, str | None], problems: dict[str, str]) -> dict[str, Value]:
-    """Return the values of ``overrides``; a line for each that is wrong goes to ``problems``."""
-    values: dict[str, Value] = {}
-    for name, text in overrides.items():
-        setting = TOPIC_SETTINGS.get(name)
-        if setting is None:
-            problems[name] = wrong(name, text, "", unknown(name, TOPIC_SETTINGS))
-        elif text is None:
-            problems[name] = wrong(name, text, "", f"must be {setting.allowed}")
-        else:
-            try:
-                values[name] = setting.parse(text)
-            except ValueError as error:
-                problems[name] = wrong(name, text, "", str(error))
-    return values

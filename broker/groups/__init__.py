@@ -1,7 +1,7 @@
 """Groups and their committed offsets: decisions on plain values, no network, no time but the clock's."""
 
 from .classic import JoinRequest, SyncRequest
-from .config import GroupConfig
+from .config import GroupCoordinatorConfig
 from .coordinator import GroupCoordinator
 from .results import (
     DescribedGroup,
@@ -22,8 +22,8 @@ __all__ = [
     "DescribedGroup",
     "DescribedMember",
     "FetchedOffset",
-    "GroupConfig",
     "GroupCoordinator",
+    "GroupCoordinatorConfig",
     "JoinRequest",
     "JoinResult",
     "JoinedMember",

@@ -8,7 +8,7 @@ from ...protocol.errors import ErrorCode
 from ...storage.catalog import Catalog, GroupStored
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
-from .config import GroupConfig
+from .config import GroupCoordinatorConfig
 from .group import Group, GroupState, Member, Protocols, select_protocol
 from .rebalance import NEW_MEMBER_JOIN_TIMEOUT_MS, Rebalances
 from .results import JoinReply, JoinResult, LeaveResult, LeavingMember, LeftMember, SyncReply, SyncResult
@@ -74,7 +74,9 @@ def _because(request: JoinRequest) -> str:
 class ClassicProtocol:
     """Decides for one group at a time; the groups are handed in."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, config: GroupConfig, rebalances: Rebalances) -> None:
+    def __init__(
+        self, catalog: Catalog, clock: Clock, config: GroupCoordinatorConfig, rebalances: Rebalances
+    ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._config = config

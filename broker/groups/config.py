@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class GroupConfig:
+class GroupCoordinatorConfig:
     """Kafka's settings of the same names (``group.min.session.timeout.ms`` and so on), with Kafka's defaults."""
 
     group_min_session_timeout_ms: int = 6_000

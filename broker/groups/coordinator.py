@@ -8,7 +8,7 @@ from ...storage.catalog import Catalog, GroupRemoved, OffsetsRemoved
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
 from .classic import ClassicProtocol, JoinRequest, SyncRequest
-from .config import GroupConfig
+from .config import GroupCoordinatorConfig
 from .expiry import expired_offsets
 from .group import Group, GroupState
 from .offsets import NO_RETENTION_TIME, Offsets, check_commit
@@ -43,7 +43,7 @@ class GroupCoordinator:
     reached, and is told through ``on_deadline_changed`` when that comes sooner than it last heard.
     """
 
-    def __init__(self, catalog: Catalog, clock: Clock, config: GroupConfig) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, config: GroupCoordinatorConfig) -> None:
         """Take up every group where the catalog has it; each member gets its whole session timeout to speak up."""
         self._catalog = catalog
         self._config = config

@@ -6,7 +6,7 @@ from ...protocol.errors import ErrorCode
 from ...storage.catalog import Catalog, CommittedOffset, OffsetsCommitted, OffsetsRemoved
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
-from .config import GroupConfig
+from .config import GroupCoordinatorConfig
 from .group import Group, GroupState
 from .results import FetchedOffset, OffsetDeleteResult, OffsetToCommit
 from .subscription import CONSUMER_PROTOCOL_TYPE
@@ -18,7 +18,7 @@ NO_RETENTION_TIME = -1  # OffsetCommit: "use the broker's"
 class Offsets:
     """Decides about one group's offsets at a time; the groups are handed in."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, config: GroupConfig) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, config: GroupCoordinatorConfig) -> None:
         self._catalog = catalog
         self._clock = clock
         self._config = config

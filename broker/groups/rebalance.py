@@ -8,7 +8,7 @@ from ...protocol.errors import ErrorCode
 from ...storage.catalog import Catalog, GroupStored
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
-from .config import GroupConfig
+from .config import GroupCoordinatorConfig
 from .group import Group, GroupState, Member
 from .results import JoinResult, SyncResult
 from .timers import Timers
@@ -27,7 +27,7 @@ class Rebalances:
     The methods that may end a generation return the error that befell the catalog on the way, or NONE.
     """
 
-    def __init__(self, catalog: Catalog, clock: Clock, config: GroupConfig, timers: Timers) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, config: GroupCoordinatorConfig, timers: Timers) -> None:
         self._catalog = catalog
         self._clock = clock
         self._config = config

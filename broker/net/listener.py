@@ -7,11 +7,13 @@ import errno
 import logging
 import socket
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...protocol.framing import SCRATCH_BYTES, BufferPool
-from ..config import Listener
+from ..config import BrokerConfig, Listener
 from .advertise import advertiser, container_gateway
 from .connection import Connection
 
@@ -37,15 +39,21 @@ class Shared:
     """What the connections of a broker share: buffers, limits, routes."""
 
     def __init__(self, broker: Broker) -> None:
-        config = broker.config
         self.broker = broker
         self.loop = asyncio.get_running_loop()
         self.scratch = memoryview(bytearray(SCRATCH_BYTES))
         self.pool = BufferPool(LARGE_FRAMES_BYTES_MAX)
-        self.frame_bytes_max = config.int("socket.request.max.bytes")
+        self.frame_bytes_max = broker.config.int("socket.request.max.bytes")
         self.route = broker.dispatcher.route
-        self.advertise = advertiser(config.advertised_listeners, container_gateway())
         self.connections: set[Connection] = set()
+        self._gateway = container_gateway()
+        self.configure(broker.config)
+
+    def configure(self, config: BrokerConfig) -> None:
+        """Go on with other settings, also for the connections that there are."""
+        self.advertise = advertiser(config.advertised_listeners, self._gateway)
+        for connection in self.connections:
+            connection.session.advertise = self.advertise
         self._connections_max = config.int("max.connections")
         self._per_host_max = config.int("max.connections.per.ip")
         self._per_host_overrides = _overrides(config.string("max.connections.per.ip.overrides"))
@@ -87,25 +95,48 @@ class Server:
 
     def __init__(self, broker: Broker) -> None:
         self.shared = Shared(broker)
-        self._listeners = broker.config.listeners
         self._backlog = max(broker.config.int("socket.listen.backlog.size"), BACKLOG_MIN)
-        self._servers: list[asyncio.Server] = []
+        self._servers: dict[str, list[asyncio.Server]] = {}
         self.ports: dict[str, int] = {}
 
-    async def start(self) -> None:
-        """Bind and listen. Raises OSError with the address in its text."""
-        for listener in self._listeners:
-            sockets = _bind(listener)
+    async def open(self, listeners: Iterable[Listener]) -> None:
+        """Bind and listen where nothing listens yet under the listener's name; all or none.
+
+        Raises OSError with the address in its text.
+        """
+        new = [listener for listener in listeners if listener.name not in self._servers]
+        bound: list[tuple[Listener, list[socket.socket]]] = []
+        try:
+            for listener in new:
+                bound.append((listener, _bind(listener)))
+        except OSError:
+            for _, sockets in bound:
+                for one in sockets:
+                    one.close()
+            raise
+        for listener, sockets in bound:
             self.ports[listener.name] = sockets[0].getsockname()[1]
-            for bound in sockets:
-                server = await self.shared.loop.create_server(
-                    partial(Connection, self.shared, listener.name), sock=bound, backlog=self._backlog
+            self._servers[listener.name] = [
+                await self.shared.loop.create_server(
+                    partial(Connection, self.shared, listener.name), sock=one, backlog=self._backlog
                 )
-                self._servers.append(server)
+                for one in sockets
+            ]
+
+    def configure(self, config: BrokerConfig) -> None:
+        """Go on with other settings; listeners that are not there any more are closed with their connections."""
+        self.shared.configure(config)
+        for name in self._servers.keys() - {listener.name for listener in config.listeners}:
+            for server in self._servers.pop(name):
+                server.close()
+            del self.ports[name]
+            for connection in list(self.shared.connections):
+                if connection.session.listener == name:
+                    connection.close()
 
     async def stop(self) -> None:
         """Stop accepting, let requests in progress end, and close the connections."""
-        for server in self._servers:
+        for server in chain.from_iterable(self._servers.values()):
             server.close()
         connections = self.shared.connections
         deadline = self.shared.loop.time() + CLOSE_TIMEOUT_S

@@ -20,8 +20,18 @@ class Session:
         self._endpoint: Endpoint | None = None
 
     @property
+    def advertise(self) -> Advertise:
+        """How the broker is advertised now."""
+        return self._advertise
+
+    @advertise.setter
+    def advertise(self, advertise: Advertise) -> None:
+        self._advertise = advertise
+        self._endpoint = None
+
+    @property
     def endpoint(self) -> Endpoint:
-        """Return where this client is told to find the broker; the same for the connection's whole life."""
+        """Return where this client is told to find the broker."""
         if self._endpoint is None:
             self._endpoint = self._advertise(self.listener, self.client_host, self.local_host, self.local_port)
         return self._endpoint

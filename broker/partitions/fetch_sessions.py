@@ -10,7 +10,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...protocol.errors import ErrorCode
-from ...protocol.messages.fetch import FetchableTopicResponse, FetchPartition, FetchRequest, PartitionData
+from ...protocol.messages.fetch import (
+    FetchableTopicResponse,
+    FetchPartition,
+    FetchRequest,
+    FetchTopic,
+    ForgottenTopic,
+    PartitionData,
+)
 from ...storage.clock import Clock
 from ..errors import ApiError
 from .topics import Topics
@@ -80,9 +87,9 @@ class FetchSession:
     def __len__(self) -> int:
         return len(self._partitions)
 
-    def update(self, request: FetchRequest) -> None:
-        """Take in what a request adds, changes and drops."""
-        for topic in request.topics:
+    def add(self, topics: Iterable[FetchTopic]) -> None:
+        """Take in what a request adds or changes."""
+        for topic in topics:
             known = self._topics.with_id(topic.topic_id)
             if known is not None:
                 self._names[topic.topic_id] = known.name
@@ -93,7 +100,10 @@ class FetchSession:
                     self._partitions[key] = _Remembered(asked)
                 else:
                     remembered.asked = asked
-        for forgotten in request.forgotten_topics_data:
+
+    def forget(self, topics: Iterable[ForgottenTopic]) -> None:
+        """Drop what a request does not want any more."""
+        for forgotten in topics:
             for index in forgotten.partitions:
                 self._partitions.pop((forgotten.topic, forgotten.topic_id, index), None)
 
@@ -175,7 +185,8 @@ class FetchSessions:
         if session.uses_topic_ids != uses_topic_ids:
             raise ApiError(ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR)
         before = len(session)
-        session.update(request)
+        session.add(request.topics)
+        session.forget(request.forgotten_topics_data)
         self._partition_count += len(session) - before
         if not len(session):
             self._remove(session.session_id)
@@ -197,7 +208,7 @@ class FetchSessions:
         if self._partition_count + size > PARTITIONS_MAX or not self._has_slot(size, now_s):
             return None
         session = FetchSession(self._new_id(), uses_topic_ids, now_s, self._topics)
-        session.update(request)
+        session.add(request.topics)
         session.told(responses)
         self._sessions[session.session_id] = session
         self._partition_count += len(session)

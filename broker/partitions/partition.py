@@ -21,17 +21,19 @@ from ...protocol.records import (
     records,
     stamp_append_time,
 )
-from ...storage.errors import LogOffline
+from ...storage.errors import LogOffline, OffsetNotInLog
 from ..config import TopicConfig
 from ..errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...storage.log import Appended, PartitionLog, Slice
+    from ...storage.log import Appended, LogSettings, PartitionLog, Slice
 
 _CODECS = {"uncompressed": Codec.NONE, **{codec.name.lower(): codec for codec in Codec if codec}}
 FOREVER_MS = 2**63 - 1
+# DeleteRecords: all there is.
+HIGH_WATERMARK = -1
 # The isolation level of a reader that must not see what is undecided (KIP-98); the other one is 0.
 READ_COMMITTED = 1
 # How far a batch may expand where it has to be opened: it happens in the event loop, and this takes a tenth of a
@@ -61,6 +63,7 @@ class Partition:
     """
 
     __slots__ = (
+        "_acknowledge_durable",
         "_log",
         "_offline",
         "_open",
@@ -79,14 +82,15 @@ class Partition:
         index: int,
         leader_epoch: int,
         config: TopicConfig,
-        is_durable: bool,
-        open_log: Callable[[], PartitionLog],
+        acknowledge_durable: bool,
+        open_log: Callable[[LogSettings], PartitionLog],
     ) -> None:
         self.topic = topic
         self.index = index
         self.leader_epoch = leader_epoch
         self.config = config
-        self.is_durable = is_durable or config.flush_messages == 1
+        self._acknowledge_durable = acknowledge_durable
+        self.is_durable = acknowledge_durable or config.flush_messages == 1
         self.watchers: set[GrowthWatcher] = set()
         self._open = open_log
         self._log: PartitionLog | None = None
@@ -100,12 +104,19 @@ class Partition:
             if self._offline is not None:
                 raise self._offline
             try:
-                self._log = self._open()
+                self._log = self._open(self.config)
             except LogOffline as error:
                 if not error.may_pass:
                     self._offline = error
                 raise
         return self._log
+
+    def configure(self, config: TopicConfig) -> None:
+        """Go on with other settings."""
+        self.config = config
+        self.is_durable = self._acknowledge_durable or config.flush_messages == 1
+        if self._log is not None:
+            self._log.configure(config)
 
     @property
     def high_watermark(self) -> int:
@@ -252,6 +263,22 @@ class Partition:
     def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool) -> Slice:
         """Return batches from ``fetch_offset`` to the high watermark; see ``PartitionLog.read``."""
         return self.log.read(fetch_offset, max_bytes, at_least_one, self.high_watermark)
+
+    def delete_records(self, offset: int) -> int:
+        """Delete what lies before ``offset``, -1 for the high watermark; return the new log start offset (KIP-107).
+
+        Raises ApiError, OffsetNotInLog, LogOffline.
+        """
+        if "delete" not in self.config.list("cleanup.policy"):
+            raise ApiError(
+                ErrorCode.POLICY_VIOLATION, "records are only deleted where cleanup.policy has delete in it"
+            )
+        high_watermark = self.high_watermark
+        if offset == HIGH_WATERMARK:
+            offset = high_watermark
+        if not 0 <= offset <= high_watermark:
+            raise OffsetNotInLog(f"offset {offset} is not between 0 and the high watermark, {high_watermark}")
+        return self.log.delete_before(offset)
 
     def forget(self) -> None:
         """Tell everybody who waits that the partition is gone, or that the broker stops."""

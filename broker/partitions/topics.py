@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from ...protocol.errors import ErrorCode
 from ...protocol.primitives import ZERO_UUID
-from ...storage.catalog import Catalog, LeaderEpochsBumped, StoredTopic, TopicCreated, TopicRemoved
+from ...storage.catalog import (
+    Catalog,
+    LeaderEpochsBumped,
+    PartitionsAdded,
+    StoredTopic,
+    TopicConfigured,
+    TopicCreated,
+    TopicRemoved,
+)
 from ...storage.clock import Clock
 from ..config import BrokerConfig, TopicConfig
 from ..errors import ApiError
@@ -44,7 +52,7 @@ class Topic:
 
 
 class Topics:
-    """All topics, by name and by id."""
+    """All topics, by name and by id. ``version`` grows with every change of which topics and partitions there are."""
 
     def __init__(self, catalog: Catalog, data_dir: DataDir, config: BrokerConfig, clock: Clock) -> None:
         self._catalog = catalog
@@ -54,6 +62,7 @@ class Topics:
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[bytes, Topic] = {}
         self._collisions: dict[str, str] = {}
+        self.version = 0
         if not data_dir.was_clean:
             catalog.commit(LeaderEpochsBumped())
             catalog.sync()
@@ -131,6 +140,31 @@ class Topics:
             if drawn[0] >> 2 != 62 and bytes(drawn) not in self._by_id:
                 return bytes(drawn)
 
+    def add_partitions(self, topic: Topic, partition_count: int) -> None:
+        """Give a topic more partitions; the count has been checked. Raises CatalogError."""
+        self._catalog.commit(PartitionsAdded(topic.name, partition_count))
+        epoch = topic.partitions[0].leader_epoch
+        topic.partitions += self._make_partitions(topic, epoch, range(len(topic.partitions), partition_count))
+        self.version += 1
+
+    def configure(self, topic: Topic, configs: Mapping[str, str]) -> None:
+        """Replace a topic's own settings by others that have been checked. Raises CatalogError."""
+        self._catalog.commit(TopicConfigured(topic.name, configs))
+        topic.configs = configs
+        self._reconfigure(topic)
+
+    def reconfigure(self, config: BrokerConfig) -> None:
+        """Go on with other settings of the broker, on which those of the topics rest."""
+        changed = config.topic_values != self._config.topic_values
+        self._config = config
+        for topic in self if changed else ():
+            self._reconfigure(topic)
+
+    def _reconfigure(self, topic: Topic) -> None:
+        topic.config = TopicConfig(topic.configs, self._config)
+        for partition in topic.partitions:
+            partition.configure(topic.config)
+
     def delete(self, names: Iterable[str]) -> None:
         """Delete topics with their logs and the offsets committed for them. Raises CatalogError."""
         topics = [self._by_name[name] for name in names]
@@ -138,6 +172,7 @@ class Topics:
         for topic in topics:
             del self._by_name[topic.name]
             del self._by_id[topic.topic_id]
+            self.version += 1
             del self._collisions[_collision_key(topic.name)]
             for partition in topic.partitions:
                 self._data_dir.remove_log(topic.name, partition.index)
@@ -145,22 +180,27 @@ class Topics:
 
     def _add(self, stored: StoredTopic) -> Topic:
         config = TopicConfig(stored.configs, self._config)
-        partitions = [
-            Partition(
-                stored.name,
-                index,
-                stored.leader_epoch,
-                config,
-                self._config.bool("barnabas.acknowledge.durable"),
-                partial(self._data_dir.open_log, stored.name, index, stored.topic_id, config),
-            )
-            for index in range(stored.partition_count)
-        ]
-        topic = Topic(stored.name, stored.topic_id, stored.configs, config, partitions)
+        topic = Topic(stored.name, stored.topic_id, stored.configs, config, [])
+        topic.partitions += self._make_partitions(topic, stored.leader_epoch, range(stored.partition_count))
+        self.version += 1
         self._by_name[topic.name] = topic
         self._by_id[topic.topic_id] = topic
         self._collisions[_collision_key(topic.name)] = topic.name
         return topic
+
+    def _make_partitions(self, topic: Topic, leader_epoch: int, indexes: range) -> list[Partition]:
+        durable = self._config.bool("barnabas.acknowledge.durable")
+        return [
+            Partition(
+                topic.name,
+                index,
+                leader_epoch,
+                topic.config,
+                durable,
+                partial(self._data_dir.open_log, topic.name, index, topic.topic_id),
+            )
+            for index in indexes
+        ]
 
 
 def _collision_key(name: str) -> str:

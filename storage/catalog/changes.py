@@ -82,6 +82,24 @@ class TopicConfigured(NamedTuple):
     configs: Mapping[str, str]
 
 
+class PartitionsAdded(NamedTuple):
+    """The topic has ``partition_count`` partitions now, more than before."""
+
+    name: str
+    partition_count: int
+
+
+class ResourceConfigured(NamedTuple):
+    """Replace the settings of what is no topic: a broker, a group, a client metrics subscription.
+
+    ``resource_type``: as Kafka's ConfigResource.Type numbers them. Without ``configs`` nothing is kept of it.
+    """
+
+    resource_type: int
+    resource_name: str
+    configs: Mapping[str, str]
+
+
 class LeaderEpochsBumped(NamedTuple):
     """Every partition gets the next leader epoch: the log may have lost its tail in a crash."""
 
@@ -112,6 +130,8 @@ Change = (
     TopicCreated
     | TopicRemoved
     | TopicConfigured
+    | PartitionsAdded
+    | ResourceConfigured
     | LeaderEpochsBumped
     | GroupStored
     | GroupRemoved

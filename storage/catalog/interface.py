@@ -1,6 +1,6 @@
 """What a catalog can do, whichever database it lives in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ..flusher import SyncJob
@@ -40,6 +40,10 @@ class Catalog(Protocol):
 
     def topics(self) -> Sequence[StoredTopic]:
         """Return all topics, by name."""
+        ...
+
+    def configs(self) -> Mapping[tuple[int, str], Mapping[str, str]]:
+        """Return the settings of everything but topics, by type and name of the resource."""
         ...
 
     def groups(self) -> Sequence[StoredGroup]:

@@ -27,6 +27,8 @@ from .changes import (
     LeaderEpochsBumped,
     OffsetsCommitted,
     OffsetsRemoved,
+    PartitionsAdded,
+    ResourceConfigured,
     StoredGroup,
     StoredTopic,
     TopicConfigured,
@@ -59,6 +61,12 @@ MIGRATIONS = (
         expire_ms INTEGER NOT NULL, PRIMARY KEY (group_id, topic, partition)
     ) WITHOUT ROWID;
     CREATE INDEX offsets_by_topic ON offsets (topic);
+    """,
+    """
+    CREATE TABLE configs (
+        resource_type INTEGER NOT NULL, resource_name TEXT NOT NULL, configs TEXT NOT NULL,
+        PRIMARY KEY (resource_type, resource_name)
+    ) WITHOUT ROWID;
     """,
 )
 
@@ -198,6 +206,10 @@ class SqliteCatalog:
         rows = self._rows("SELECT topic_id, name, partition_count, leader_epoch, configs FROM topics ORDER BY name")
         return [StoredTopic._make((*row[:4], json.loads(row[4]))) for row in rows]
 
+    def configs(self) -> dict[tuple[int, str], dict[str, str]]:
+        rows = self._rows("SELECT resource_type, resource_name, configs FROM configs")
+        return {(resource_type, name): json.loads(configs) for resource_type, name, configs in rows}
+
     def groups(self) -> list[StoredGroup]:
         members: dict[str, list[GroupMember]] = {}
         for group_id, *row in self._rows("SELECT * FROM group_members ORDER BY group_id, member_id"):
@@ -249,6 +261,18 @@ def _configure_topic(db: sqlite3.Connection, change: TopicConfigured) -> None:
     db.execute("UPDATE topics SET configs = ? WHERE name = ?", (json.dumps(dict(change.configs)), change.name))
 
 
+def _add_partitions(db: sqlite3.Connection, change: PartitionsAdded) -> None:
+    db.execute("UPDATE topics SET partition_count = ? WHERE name = ?", (change.partition_count, change.name))
+
+
+def _configure_resource(db: sqlite3.Connection, change: ResourceConfigured) -> None:
+    if change.configs:
+        stored = (change.resource_type, change.resource_name, json.dumps(dict(change.configs)))
+        db.execute("INSERT OR REPLACE INTO configs VALUES (?, ?, ?)", stored)
+    else:
+        db.execute("DELETE FROM configs WHERE resource_type = ? AND resource_name = ?", change[:2])
+
+
 def _bump_leader_epochs(db: sqlite3.Connection, change: LeaderEpochsBumped) -> None:
     del change
     db.execute("UPDATE topics SET leader_epoch = leader_epoch + 1")
@@ -287,6 +311,8 @@ _WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     TopicCreated: _create_topic,
     TopicRemoved: _remove_topic,
     TopicConfigured: _configure_topic,
+    PartitionsAdded: _add_partitions,
+    ResourceConfigured: _configure_resource,
     LeaderEpochsBumped: _bump_leader_epochs,
     GroupStored: _store_group,
     GroupRemoved: _remove_group,

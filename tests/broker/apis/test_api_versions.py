@@ -6,7 +6,13 @@ from support.process import BrokerProcess
 from support.wire import Wire
 
 from barnabas.protocol.errors import ErrorCode
-from barnabas.protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+from barnabas.protocol.messages.api_versions import (
+    ApiVersion,
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
+)
 
 # Kafka 4.3's ranges of what is built (kafka-protocol.md 1); Produce from 0 on for old librdkafka (KAFKA-18659).
 RANGES = {
@@ -23,14 +29,43 @@ RANGES = {
     14: (0, 5),
     15: (0, 6),
     16: (0, 5),
+    17: (0, 1),
     18: (0, 4),
     19: (2, 7),
     20: (1, 6),
+    21: (0, 2),
     22: (0, 5),
     23: (2, 4),
+    29: (1, 3),
+    30: (1, 3),
+    31: (1, 3),
     32: (1, 4),
+    33: (0, 2),
+    34: (1, 2),
+    35: (1, 5),
+    36: (0, 2),
+    37: (0, 3),
+    38: (1, 3),
+    39: (1, 2),
+    40: (1, 2),
+    41: (1, 3),
     42: (0, 2),
+    43: (0, 2),
+    44: (0, 1),
+    45: (0, 1),
+    46: (0, 0),
+    47: (0, 0),
+    48: (0, 1),
+    50: (0, 0),
+    55: (0, 2),
+    57: (0, 2),
     60: (0, 2),
+    61: (0, 0),
+    64: (0, 0),
+    74: (0, 1),
+    75: (0, 0),
+    80: (0, 1),
+    81: (0, 0),
 }
 NAMED = ApiVersionsRequest(client_software_name="a-client", client_software_version="1.0-rc.1")
 
@@ -39,7 +74,9 @@ NAMED = ApiVersionsRequest(client_software_name="a-client", client_software_vers
 def test_the_ranges_of_what_is_built_are_offered(wire: Wire, version: int) -> None:
     expected = ApiVersionsResponse(
         api_keys=[ApiVersion(api_key=key, min_version=low, max_version=high) for key, (low, high) in RANGES.items()],
+        supported_features=[SupportedFeatureKey(name="metadata.version", min_version=7, max_version=30)],
         finalized_features_epoch=0,
+        finalized_features=[FinalizedFeatureKey(name="metadata.version", max_version_level=30, min_version_level=30)],
     )
     assert wire.call(NAMED, version) == as_of(expected, version)
 

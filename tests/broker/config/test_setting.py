@@ -118,6 +118,6 @@ def test_a_value_is_written_as_kafka_writes_it_and_a_secret_not_at_all(type, val
 
 
 def test_types_and_sources_bear_the_numbers_of_the_wire():
-    assert [type.value for type in ConfigType] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert [type.value for type in ConfigType] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert (ConfigType.LIST, ConfigType.CLASS, ConfigType.PASSWORD) == (7, 8, 9)
-    assert [source.value for source in ConfigSource] == [1, 2, 3, 4, 5]
+    assert [source.value for source in ConfigSource] == [1, 2, 3, 4, 5, 6, 7, 8]

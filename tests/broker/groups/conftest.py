@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from barnabas.broker.groups import (
-    GroupConfig,
+    GroupCoordinatorConfig,
     GroupCoordinator,
     JoinRequest,
     LeavingMember,
@@ -64,7 +64,7 @@ class Groups:
 
     def open(self) -> None:
         self.catalog = FlakyCatalog(self.path, self.clock)
-        self.coordinator = GroupCoordinator(self.catalog, self.clock, GroupConfig(**self.config))
+        self.coordinator = GroupCoordinator(self.catalog, self.clock, GroupCoordinatorConfig(**self.config))
 
     def crash(self, **config: int) -> None:
         """Lose what is in memory and start again over the same catalog, perhaps configured otherwise."""

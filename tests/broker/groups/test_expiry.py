@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from barnabas.broker.groups import GroupConfig, GroupCoordinator, JoinRequest, JoinResult, OffsetToCommit, SyncRequest
+from barnabas.broker.groups import (
+    GroupCoordinatorConfig,
+    GroupCoordinator,
+    JoinRequest,
+    JoinResult,
+    OffsetToCommit,
+    SyncRequest,
+)
 from barnabas.storage.catalog import OffsetsCommitted
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.clock import ManualClock
@@ -29,7 +36,7 @@ def catalog(tmp_path: Path, clock: ManualClock) -> Iterator[SqliteCatalog]:
 
 @pytest.fixture
 def groups(catalog: SqliteCatalog, clock: ManualClock) -> GroupCoordinator:
-    return GroupCoordinator(catalog, clock, GroupConfig(group_initial_rebalance_delay_ms=0))
+    return GroupCoordinator(catalog, clock, GroupCoordinatorConfig(group_initial_rebalance_delay_ms=0))
 
 
 def subscription(*topics: str) -> bytes:

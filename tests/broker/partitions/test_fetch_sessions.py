@@ -40,8 +40,7 @@ class Sessions:
         try:
             self.use(session_id, epoch)
         except ApiError as error:
-            assert error.code is ErrorCode.FETCH_SESSION_ID_NOT_FOUND
-            return False
+            return error.code is not ErrorCode.FETCH_SESSION_ID_NOT_FOUND
         return True
 
 

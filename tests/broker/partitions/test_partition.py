@@ -39,7 +39,9 @@ def data_dir(tmp_path: Path) -> Iterator[DataDir]:
 def make_partition(data_dir: DataDir, is_durable: bool = False, **settings: str) -> Partition:
     overrides = {name.replace("_", "."): value for name, value in settings.items()}
     config = TopicConfig(overrides, BrokerConfig())
-    return Partition("t", 0, 0, config, is_durable, lambda: data_dir.open_log("t", 0, bytes(15) + b"t", config))
+    return Partition(
+        "t", 0, 0, config, is_durable, lambda settings: data_dir.open_log("t", 0, bytes(15) + b"t", settings)
+    )
 
 
 def records(count: int = 3, codec: Codec = Codec.NONE) -> memoryview:

@@ -22,6 +22,8 @@ from barnabas.storage.catalog import (
     LeaderEpochsBumped,
     OffsetsCommitted,
     OffsetsRemoved,
+    PartitionsAdded,
+    ResourceConfigured,
     StoredGroup,
     StoredTopic,
     TopicConfigured,
@@ -59,6 +61,7 @@ def dump(catalog: SqliteCatalog) -> dict[str, Any]:
     group_ids = catalog.groups_with_offsets()
     return {
         "topics": {topic.name: topic for topic in catalog.topics()},
+        "configs": dict(catalog.configs()),
         "groups": {group.group_id: group for group in catalog.groups()},
         "offsets": {group_id: {o[:2]: o for o in catalog.offsets(group_id)} for group_id in group_ids},
     }
@@ -98,7 +101,7 @@ def test_a_group_comes_back_as_it_was_stored_and_is_replaced_as_a_whole(catalog)
 def test_a_group_goes_with_its_members_and_offsets(catalog):
     catalog.commit(GroupStored(GROUP), OffsetsCommitted("g", [offset()]))
     catalog.commit(GroupRemoved("g"))
-    assert dump(catalog) == {"topics": {}, "groups": {}, "offsets": {}}
+    assert dump(catalog) == {"topics": {}, "configs": {}, "groups": {}, "offsets": {}}
     catalog.commit(GroupStored(GROUP._replace(members=[])))
     assert catalog.groups()[0].members == []
 
@@ -120,6 +123,8 @@ def test_offsets_are_overwritten_and_removed_one_by_one(catalog):
         TopicCreated(ORDERS),
         TopicRemoved("events"),
         TopicConfigured("events", {"a": "b"}),
+        PartitionsAdded("events", 4),
+        ResourceConfigured(4, "", {"a": "b"}),
         LeaderEpochsBumped(),
         GroupStored(GROUP),
         GroupRemoved("old"),
@@ -191,7 +196,7 @@ def test_a_migration_that_was_interrupted_happens_again(path, monkeypatch):
     fixed = (*MIGRATIONS, "CREATE TABLE extra (a)")
     monkeypatch.setattr("barnabas.storage.catalog.sqlite.MIGRATIONS", fixed)
     catalog = SqliteCatalog(path, SystemClock())
-    assert catalog._rows("PRAGMA user_version") == [(2,)]
+    assert catalog._rows("PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
     catalog.close()
 
 
@@ -205,7 +210,12 @@ def test_a_file_that_is_no_catalog_is_refused(path, content):
 
 def test_a_damaged_page_is_a_catalog_error_when_it_is_met(path):
     catalog = SqliteCatalog(path, SystemClock())
-    catalog.commit(TopicCreated(ORDERS), GroupStored(GROUP), OffsetsCommitted("g", [offset()]))
+    catalog.commit(
+        TopicCreated(ORDERS),
+        GroupStored(GROUP),
+        OffsetsCommitted("g", [offset()]),
+        ResourceConfigured(4, "", {"a": "b"}),
+    )
     catalog.close()
     size = path.stat().st_size
     for page in range(1, size // 4096):
@@ -345,6 +355,13 @@ CHANGES = st.one_of(
     st.builds(TopicCreated, TOPICS),
     st.builds(TopicRemoved, NAMES),
     st.builds(TopicConfigured, NAMES, st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2)),
+    st.builds(PartitionsAdded, NAMES, st.integers(5, 9)),
+    st.builds(
+        ResourceConfigured,
+        st.sampled_from([4, 32]),
+        NAMES,
+        st.dictionaries(st.text(max_size=5), st.text(), max_size=2),
+    ),
     st.just(LeaderEpochsBumped()),
     st.builds(GroupStored, STORED_GROUPS),
     st.builds(GroupRemoved, GROUPS),
@@ -372,6 +389,13 @@ def change_model(model: dict[str, Any], change: Change) -> None:
         case TopicConfigured(name, configs):
             if name in topics:
                 topics[name] = topics[name]._replace(configs=configs)
+        case PartitionsAdded(name, count):
+            if name in topics:
+                topics[name] = topics[name]._replace(partition_count=count)
+        case ResourceConfigured(resource_type, name, configs):
+            model["configs"].pop((resource_type, name), None)
+            if configs:
+                model["configs"][resource_type, name] = configs
         case LeaderEpochsBumped():
             for name, topic in topics.items():
                 topics[name] = topic._replace(leader_epoch=topic.leader_epoch + 1)
@@ -392,7 +416,7 @@ def change_model(model: dict[str, Any], change: Change) -> None:
 def test_it_does_what_a_dict_does(tmp_path_factory, commits, data):
     path = tmp_path_factory.mktemp("model") / "catalog.sqlite"
     catalog = SqliteCatalog(path, ManualClock())
-    model: dict[str, Any] = {"topics": {}, "groups": {}, "offsets": {}}
+    model: dict[str, Any] = {"topics": {}, "configs": {}, "groups": {}, "offsets": {}}
     for changes in commits:
         changed = copy.deepcopy(model)
         try:

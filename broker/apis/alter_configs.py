@@ -1,0 +1,219 @@
+"""AlterConfigs, IncrementalAlterConfigs (KIP-339) and ListConfigResources (KIP-1142)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from ...protocol.errors import ErrorCode
+from ...protocol.messages.alter_configs import (
+    AlterConfigsRequest,
+    AlterConfigsResourceResponse,
+    AlterConfigsResponse,
+    ConfigResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+    IncrementalAlterConfigsResponseAlterConfigsResourceResponse,
+    ListConfigResourcesRequest,
+    ListConfigResourcesResponse,
+)
+from .. import loggers
+from ..config import ConfigType, Setting
+from ..context import Context
+from ..errors import ApiError, code_for, message_for
+from ..registry import handles
+from ..resources import VALUE_LENGTH_MAX, Resource, ResourceType, check_broker_id, find
+
+_TYPES_SINCE = 1
+
+
+class Operation(IntEnum):
+    """What becomes of a setting (AlterConfigOp.OpType)."""
+
+    SET = 0
+    DELETE = 1
+    APPEND = 2
+    SUBTRACT = 3
+
+
+class _Step(NamedTuple):
+    name: str
+    operation: int
+    value: str | None
+
+
+def _refused(request: AlterConfigsRequest, code: ErrorCode) -> AlterConfigsResponse:
+    return AlterConfigsResponse(
+        responses=[
+            AlterConfigsResourceResponse(
+                error_code=code, resource_type=asked.resource_type, resource_name=asked.resource_name
+            )
+            for asked in request.resources
+        ]
+    )
+
+
+@handles(AlterConfigsRequest, refuse=_refused)
+async def alter_configs(request: AlterConfigsRequest, context: Context) -> AlterConfigsResponse:
+    """Replace all that was set on each resource; superseded by IncrementalAlterConfigs (ConfigAdminManager)."""
+    responses = []
+    for asked, is_repeated in _with_repeats(request.resources):
+        result = AlterConfigsResourceResponse(resource_type=asked.resource_type, resource_name=asked.resource_name)
+        try:
+            steps = _check_steps(
+                [_Step(config.name, Operation.SET, config.value) for config in asked.configs], is_repeated
+            )
+            resource = find(context.broker, asked.resource_type, asked.resource_name)
+            wanted = {step.name: step.value for step in steps if step.value is not None}
+            await _configure(resource, wanted, wanted, request.validate_only)
+        except Exception as error:
+            result.error_code, result.error_message = code_for(error), message_for(error)
+        responses.append(result)
+    await context.broker.synced()
+    return AlterConfigsResponse(responses=responses)
+
+
+def _increments_refused(request: IncrementalAlterConfigsRequest, code: ErrorCode) -> IncrementalAlterConfigsResponse:
+    return IncrementalAlterConfigsResponse(
+        responses=[
+            IncrementalAlterConfigsResponseAlterConfigsResourceResponse(
+                error_code=code, resource_type=asked.resource_type, resource_name=asked.resource_name
+            )
+            for asked in request.resources
+        ]
+    )
+
+
+@handles(IncrementalAlterConfigsRequest, refuse=_increments_refused)
+async def incremental_alter_configs(
+    request: IncrementalAlterConfigsRequest, context: Context
+) -> IncrementalAlterConfigsResponse:
+    """Change what is named and nothing else, on each resource for itself."""
+    responses = []
+    for asked, is_repeated in _with_repeats(request.resources):
+        result = IncrementalAlterConfigsResponseAlterConfigsResourceResponse(
+            error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
+        )
+        try:
+            steps = _check_steps(
+                [_Step(config.name, config.config_operation, config.value) for config in asked.configs], is_repeated
+            )
+            if asked.resource_type == ResourceType.BROKER_LOGGER:
+                _change_levels(asked.resource_name, steps, request.validate_only, context)
+            else:
+                resource = find(context.broker, asked.resource_type, asked.resource_name)
+                wanted = _changed(resource.overrides, steps, resource.settings)
+                changed = {step.name for step in steps}
+                await _configure(resource, wanted, changed, request.validate_only)
+        except Exception as error:
+            result.error_code, result.error_message = code_for(error), message_for(error)
+        responses.append(result)
+    await context.broker.synced()
+    return IncrementalAlterConfigsResponse(responses=responses)
+
+
+def _with_repeats(resources: Iterable[Any]) -> list[tuple[Any, bool]]:
+    """Return each resource, and whether it is there more than once."""
+    resources = list(resources)
+    times = Counter((asked.resource_type, asked.resource_name) for asked in resources)
+    return [(asked, times[asked.resource_type, asked.resource_name] > 1) for asked in resources]
+
+
+def _check_steps(steps: list[_Step], is_repeated: bool) -> list[_Step]:
+    """Return the steps when they make sense in themselves. Raises ApiError."""
+    if is_repeated:
+        raise ApiError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
+    if len({step.name for step in steps}) < len(steps):
+        raise ApiError(ErrorCode.INVALID_REQUEST, "Error due to duplicate config keys")
+    nulls = [step.name for step in steps if step.value is None and step.operation != Operation.DELETE]
+    if nulls:
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"Null value not supported for : {', '.join(nulls)}")
+    for step in steps:
+        if step.operation not in Operation.__members__.values():
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"Unknown operations type {step.operation}")
+    return steps
+
+
+async def _configure(
+    resource: Resource, wanted: Mapping[str, str], changed: Iterable[str], validate_only: bool
+) -> None:
+    resource.check(wanted)
+    if any(len(wanted[name]) > VALUE_LENGTH_MAX for name in changed if name in wanted):
+        raise ApiError(
+            ErrorCode.INVALID_CONFIG,
+            "The configuration value cannot be added because it exceeds the maximum value size of"
+            f" {VALUE_LENGTH_MAX} bytes.",
+        )
+    if not validate_only and wanted != resource.overrides:
+        await resource.configure(wanted)
+
+
+def _changed(overrides: Mapping[str, str], steps: Iterable[_Step], settings: Mapping[str, Setting]) -> dict[str, str]:
+    """Return the overrides after the steps. Raises ApiError: INVALID_CONFIG to append to what is no list."""
+    changed = dict(overrides)
+    for name, operation, value in steps:
+        if operation == Operation.DELETE:
+            changed.pop(name, None)
+        elif operation == Operation.SET:
+            changed[name] = value or ""
+        else:
+            setting = settings.get(name)
+            if setting is None or setting.type is not ConfigType.LIST:
+                verb = Operation(operation).name
+                raise ApiError(ErrorCode.INVALID_CONFIG, f"Can't {verb} to key {name} because its type is not LIST.")
+            present = changed.get(name)
+            items = _items(present if present is not None else setting.format(setting.default))
+            given = _items(value)
+            if operation == Operation.APPEND:
+                items += [item for item in dict.fromkeys(given) if item not in items]
+            else:
+                items = [item for item in items if item not in given]
+            changed[name] = ",".join(items)
+    return changed
+
+
+def _items(text: str | None) -> list[str]:
+    return [item for item in (text or "").split(",") if item]
+
+
+def _change_levels(broker_id: str, steps: Iterable[_Step], validate_only: bool, context: Context) -> None:
+    if not broker_id:
+        raise ApiError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
+    check_broker_id(context.broker, broker_id)
+    for step in steps:
+        if step.operation not in (Operation.SET, Operation.DELETE):
+            verb = Operation(step.operation).name
+            raise ApiError(
+                ErrorCode.INVALID_REQUEST, f"{verb} operation is not allowed for the BROKER_LOGGER resource"
+            )
+    levels = {step.name: step.value if step.operation == Operation.SET else None for step in steps}
+    loggers.change(levels, validate_only)
+
+
+@handles(ListConfigResourcesRequest)
+def list_config_resources(request: ListConfigResourcesRequest, context: Context) -> ListConfigResourcesResponse:
+    """Name what has settings: every topic and broker, and the groups and subscriptions on which some were set."""
+    broker = context.broker
+    wanted = {ResourceType.CLIENT_METRICS.value}
+    if context.api_version >= _TYPES_SINCE:
+        every = {member.value for member in ResourceType}
+        wanted = set(request.resource_types) or every
+        if not wanted <= every:
+            return ListConfigResourcesResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
+    names: dict[ResourceType, Iterable[str]] = {
+        ResourceType.TOPIC: (topic.name for topic in broker.topics),
+        ResourceType.BROKER: (str(broker.node_id),),
+        ResourceType.BROKER_LOGGER: (str(broker.node_id),),
+        ResourceType.CLIENT_METRICS: broker.stored_configs.names(ResourceType.CLIENT_METRICS),
+        ResourceType.GROUP: broker.stored_configs.names(ResourceType.GROUP),
+    }
+    return ListConfigResourcesResponse(
+        config_resources=[
+            ConfigResource(resource_name=name, resource_type=resource_type)
+            for resource_type in names
+            if resource_type in wanted
+            for name in names[resource_type]
+        ]
+    )

@@ -1,0 +1,30 @@
+"""SaslHandshake and SaslAuthenticate on listeners that need neither."""
+
+from __future__ import annotations
+
+from ...protocol.errors import ErrorCode
+from ...protocol.messages.sasl import (
+    SaslAuthenticateRequest,
+    SaslAuthenticateResponse,
+    SaslHandshakeRequest,
+    SaslHandshakeResponse,
+)
+from ..context import Context
+from ..registry import handles
+
+
+@handles(SaslHandshakeRequest)
+def sasl_handshake(request: SaslHandshakeRequest, context: Context) -> SaslHandshakeResponse:
+    """Refuse: the connection is past authentication (KafkaApis.handleSaslHandshakeRequest)."""
+    del request, context
+    return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE)
+
+
+@handles(SaslAuthenticateRequest)
+def sasl_authenticate(request: SaslAuthenticateRequest, context: Context) -> SaslAuthenticateResponse:
+    """Refuse: the connection is past authentication."""
+    del request, context
+    return SaslAuthenticateResponse(
+        error_code=ErrorCode.ILLEGAL_SASL_STATE,
+        error_message="SaslAuthenticate request received after successful authentication",
+    )

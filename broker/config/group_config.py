@@ -1,0 +1,50 @@
+"""The settings of one group, and those of a client metrics subscription."""
+
+from collections.abc import Mapping
+
+from .broker_config import BrokerConfig
+from .cross_checks import check_group
+from .entries import ConfigSynonym
+from .errors import ConfigError, wrong
+from .overrides import Overrides
+from .setting import ConfigSource, Setting, Value
+from .table import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS
+
+
+class GroupConfig(Overrides):
+    """Every setting of a group by name (Kafka's GroupConfig): what the group has, or else what the broker's say."""
+
+    __slots__ = ()
+
+    def __init__(self, overrides: Mapping[str, str], broker: BrokerConfig) -> None:
+        """Put ``overrides`` over the settings of ``broker``. Raises ConfigError."""
+        defaults = {setting.name: _default(setting, broker) for setting in GROUP_SETTINGS.values()}
+        super().__init__(GROUP_SETTINGS, overrides, defaults, ConfigSource.GROUP)
+        problems = {}
+        for finding in check_group(self, broker):
+            blamed = next((blamed for blamed in finding if blamed[0] in overrides), None)
+            if blamed is not None:
+                problems[blamed[0]] = wrong(blamed[0], overrides[blamed[0]], "", blamed[1])
+        if problems:
+            raise ConfigError(problems[name] for name in sorted(problems))
+
+    def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
+        if setting.name in self._overrides:
+            return ()
+        value = setting.format(self._values[setting.name])
+        return (ConfigSynonym(setting.name, value, ConfigSource.DEFAULT),)
+
+
+class ClientMetricsConfig(Overrides):
+    """What clients are asked to push (KIP-714). Kept for the tools; nobody is asked as long as nothing receives."""
+
+    __slots__ = ()
+
+    def __init__(self, overrides: Mapping[str, str]) -> None:
+        """Raises ConfigError."""
+        defaults = {setting.name: setting.default for setting in CLIENT_METRICS_SETTINGS.values()}
+        super().__init__(CLIENT_METRICS_SETTINGS, overrides, defaults, ConfigSource.CLIENT_METRICS)
+
+
+def _default(setting: Setting, broker: BrokerConfig) -> Value:
+    return broker.int(setting.synonyms[0].name) if setting.synonyms else setting.default

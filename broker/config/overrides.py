@@ -1,0 +1,73 @@
+"""The settings of one resource, a topic or a group: its own values over what holds for all."""
+
+from collections.abc import Iterator, Mapping
+
+from .entries import ConfigEntry, ConfigSynonym
+from .errors import ConfigError, wrong
+from .setting import ConfigSource, Setting, Value
+from .table import unknown
+from .typed_access import TypedAccess
+
+
+class Overrides(TypedAccess):
+    """Every setting of ``settings`` by name."""
+
+    __slots__ = ("_overrides", "_settings", "_source")
+
+    def __init__(
+        self,
+        settings: Mapping[str, Setting],
+        overrides: Mapping[str, str],
+        defaults: Mapping[str, Value],
+        source: ConfigSource,
+    ) -> None:
+        """Put ``overrides``, which come from ``source``, over ``defaults``. Raises ConfigError."""
+        self._settings = settings
+        self._overrides = overrides.keys()
+        self._source = source
+        problems: dict[str, str] = {}
+        super().__init__({**defaults, **parse_overrides(settings, overrides, problems)})
+        if problems:
+            raise ConfigError(problems.values())
+
+    def entries(self) -> Iterator[ConfigEntry]:
+        """Yield every setting, by name."""
+        for setting in self._settings.values():
+            value = setting.format(self._values[setting.name])
+            synonyms = self._synonyms(setting)
+            if setting.name in self._overrides:
+                synonyms = (ConfigSynonym(setting.name, value, self._source), *synonyms)
+            yield ConfigEntry(
+                setting.name,
+                value,
+                synonyms[0].source if synonyms else ConfigSource.DEFAULT,
+                False,
+                setting.sensitive,
+                setting.type,
+                setting.documentation,
+                synonyms,
+            )
+
+    def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
+        """Return where else the setting has values, strongest first."""
+        del setting
+        return ()
+
+
+def parse_overrides(
+    settings: Mapping[str, Setting], overrides: Mapping[str, str | None], problems: dict[str, str]
+) -> dict[str, Value]:
+    """Return the values of ``overrides``; a line for each that is wrong goes to ``problems``."""
+    values: dict[str, Value] = {}
+    for name, text in overrides.items():
+        setting = settings.get(name)
+        if setting is None:
+            problems[name] = wrong(name, text, "", unknown(name, settings))
+        elif text is None:
+            problems[name] = wrong(name, text, "", f"must be {setting.allowed}")
+        else:
+            try:
+                values[name] = setting.parse(text)
+            except ValueError as error:
+                problems[name] = wrong(name, text, "", str(error))
+    return values

@@ -1,0 +1,22 @@
+"""Feature levels (KIP-584): what this broker can be told to run at, and what it runs at."""
+
+from typing import NamedTuple
+
+
+class Feature(NamedTuple):
+    """A feature, the levels that are supported, and the one that is finalized; 0 means off."""
+
+    name: str
+    min_version: int
+    max_version: int
+    finalized_version: int
+
+
+# Kafka 4.3-IV0; and the oldest that Kafka 4 knows, 3.3-IV3. There is no metadata log here whose format this could
+# choose: it tells the tools which Kafka they are dealing with.
+METADATA_VERSION = Feature("metadata.version", 7, 30, 30)
+
+# A feature is here from the change on that builds it: clients use what is finalized.
+FEATURES = {feature.name: feature for feature in (METADATA_VERSION,)}
+# How often a level has been changed; clients ignore features without one.
+FINALIZED_EPOCH = 0

@@ -1,0 +1,262 @@
+"""Everything that has settings of its own, in one form: topics, brokers, groups, client metrics subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+from ..protocol.errors import ErrorCode
+from ..storage.catalog import Catalog, ResourceConfigured
+from .config import (
+    BROKER_SETTINGS,
+    CLIENT_METRICS_SETTINGS,
+    GROUP_SETTINGS,
+    TOPIC_SETTINGS,
+    ClientMetricsConfig,
+    ConfigEntry,
+    ConfigError,
+    Dynamic,
+    Dynamics,
+    GroupConfig,
+    Setting,
+    validate_topic_overrides,
+)
+from .errors import ApiError
+
+if TYPE_CHECKING:
+    from .broker import Broker
+
+# Kafka's bound, which comes from how its metadata log keeps them.
+VALUE_LENGTH_MAX = 32767
+
+
+class ResourceType(IntEnum):
+    """Kafka's ConfigResource.Type."""
+
+    TOPIC = 2
+    BROKER = 4
+    BROKER_LOGGER = 8
+    CLIENT_METRICS = 16
+    GROUP = 32
+
+
+class StoredConfigs:
+    """What was set on everything but topics."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._configs = dict(catalog.configs())
+
+    def of(self, resource_type: ResourceType, name: str) -> Mapping[str, str]:
+        return self._configs.get((resource_type, name), {})
+
+    def names(self, resource_type: ResourceType) -> Iterator[str]:
+        """Yield the names of the resources that have settings of their own."""
+        return (name for stored_type, name in self._configs if stored_type == resource_type)
+
+    def replace(self, resource_type: ResourceType, name: str, configs: Mapping[str, str]) -> None:
+        """Raises CatalogError."""
+        self._catalog.commit(ResourceConfigured(resource_type, name, configs))
+        if configs:
+            self._configs[resource_type, name] = configs
+        else:
+            self._configs.pop((resource_type, name), None)
+
+    def dynamics(self, node_id: int) -> Dynamics:
+        """Return the settings of all brokers and of this one."""
+        return Dynamics(self.of(ResourceType.BROKER, ""), self.of(ResourceType.BROKER, str(node_id)))
+
+
+class Resource(Protocol):
+    """One thing with settings. ``settings``: which ones it can have; ``overrides``: what was set on it."""
+
+    @property
+    def settings(self) -> Mapping[str, Setting]: ...
+
+    @property
+    def overrides(self) -> Mapping[str, str]: ...
+
+    def entries(self) -> Iterable[ConfigEntry]:
+        """Return all its settings. Raises ApiError when it does not exist."""
+        ...
+
+    def check(self, wanted: Mapping[str, str]) -> None:
+        """Raises ApiError when it cannot have ``wanted`` for its overrides."""
+        ...
+
+    async def configure(self, wanted: Mapping[str, str]) -> None:
+        """Give it other overrides, which have been checked. Raises ApiError, CatalogError."""
+        ...
+
+
+def find(broker: Broker, resource_type: int, name: str) -> Resource:
+    """Return the resource. Raises ApiError for a type that has none, and for a name that it cannot have."""
+    match resource_type:
+        case ResourceType.TOPIC:
+            broker.topics.check_name_form(name)
+            return _Topic(broker, name)
+        case ResourceType.BROKER:
+            if name:
+                check_broker_id(broker, name, " or empty string")
+            return _Broker(broker, name)
+        case ResourceType.GROUP:
+            if not name:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "Group name must not be empty")
+            return _Group(broker, name)
+        case ResourceType.CLIENT_METRICS:
+            if not name:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty")
+            return _ClientMetrics(broker, name)
+    raise ApiError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {resource_type}")
+
+
+def check_broker_id(broker: Broker, name: str, or_else: str = "") -> None:
+    """Raises ApiError unless ``name`` is this broker's id."""
+    try:
+        given = int(name)
+    except ValueError:
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}") from None
+    if given != broker.node_id:
+        raise ApiError(
+            ErrorCode.INVALID_REQUEST,
+            f"Unexpected broker id, expected {broker.node_id}{or_else}, but received {name}",
+        )
+
+
+class _Topic:
+    settings = TOPIC_SETTINGS
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self._broker = broker
+        self._name = name
+
+    @property
+    def overrides(self) -> Mapping[str, str]:
+        topic = self._broker.topics.get(self._name)
+        return topic.configs if topic is not None else {}
+
+    def entries(self) -> Iterable[ConfigEntry]:
+        return self._broker.topics.find(self._name).config.entries()
+
+    def check(self, wanted: Mapping[str, str]) -> None:
+        try:
+            validate_topic_overrides(wanted, self._broker.config)
+        except ConfigError as error:
+            raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
+        if self._broker.topics.get(self._name) is None:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{self._name}' does not exist.")
+
+    async def configure(self, wanted: Mapping[str, str]) -> None:
+        self._broker.topics.configure(self._broker.topics.find(self._name), wanted)
+
+
+class _Broker:
+    """This broker, or without a name all of them."""
+
+    settings = BROKER_SETTINGS
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self._broker = broker
+        self._name = str(broker.node_id) if name else ""
+
+    @property
+    def overrides(self) -> Mapping[str, str]:
+        return self._broker.stored_configs.of(ResourceType.BROKER, self._name)
+
+    def entries(self) -> Iterable[ConfigEntry]:
+        config = self._broker.config
+        return config.entries() if self._name else config.cluster_entries()
+
+    def check(self, wanted: Mapping[str, str]) -> None:
+        known = {name: setting for name in wanted if (setting := BROKER_SETTINGS.get(name)) is not None}
+        self._refuse(
+            "Cannot update these configs dynamically",
+            [name for name, setting in known.items() if setting.dynamic is Dynamic.READ_ONLY],
+        )
+        self._refuse(
+            "These security configs can be dynamically updated only per-listener using the listener prefix",
+            [name for name in known if name.startswith("ssl.")],
+        )
+        for name, setting in known.items():
+            try:
+                setting.parse(wanted[name])
+            except ValueError as error:
+                raise ApiError(
+                    ErrorCode.INVALID_REQUEST, f"Invalid value {wanted[name]} for configuration {name}: {error}"
+                ) from None
+        if not self._name:
+            self._refuse(
+                "Cannot update these configs at default cluster level, broker id must be specified",
+                [name for name, setting in known.items() if setting.dynamic is Dynamic.PER_BROKER],
+            )
+        try:
+            self._broker.config.changed(self._dynamics(wanted))
+        except ConfigError as error:
+            raise ApiError(ErrorCode.INVALID_REQUEST, str(error)) from None
+
+    def _refuse(self, reason: str, names: list[str]) -> None:
+        if names:
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"{reason}: {', '.join(sorted(names))}")
+
+    def _dynamics(self, wanted: Mapping[str, str]) -> Dynamics:
+        dynamic = self._broker.config.dynamic
+        return dynamic._replace(own=wanted) if self._name else dynamic._replace(cluster=wanted)
+
+    async def configure(self, wanted: Mapping[str, str]) -> None:
+        broker = self._broker
+        config = broker.config.changed(self._dynamics(wanted))
+        try:
+            await broker.server.open(config.listeners)
+        except OSError as error:
+            raise ApiError(ErrorCode.INVALID_REQUEST, str(error.strerror or error)) from None
+        broker.stored_configs.replace(ResourceType.BROKER, self._name, wanted)
+        broker.configure(config)
+
+
+class _Stored:
+    """What has nothing but its settings here: a group, a client metrics subscription."""
+
+    resource_type: ResourceType
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self._broker = broker
+        self._name = name
+
+    @property
+    def overrides(self) -> Mapping[str, str]:
+        return self._broker.stored_configs.of(self.resource_type, self._name)
+
+    async def configure(self, wanted: Mapping[str, str]) -> None:
+        self._broker.stored_configs.replace(self.resource_type, self._name, wanted)
+
+
+class _Group(_Stored):
+    resource_type = ResourceType.GROUP
+    settings = GROUP_SETTINGS
+
+    def entries(self) -> Iterable[ConfigEntry]:
+        return GroupConfig(self.overrides, self._broker.config).entries()
+
+    def check(self, wanted: Mapping[str, str]) -> None:
+        try:
+            GroupConfig(wanted, self._broker.config)
+        except ConfigError as error:
+            raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
+
+
+class _ClientMetrics(_Stored):
+    resource_type = ResourceType.CLIENT_METRICS
+    settings = CLIENT_METRICS_SETTINGS
+
+    def entries(self) -> Iterable[ConfigEntry]:
+        return ClientMetricsConfig(self.overrides).entries()
+
+    def check(self, wanted: Mapping[str, str]) -> None:
+        unknown = wanted.keys() - CLIENT_METRICS_SETTINGS.keys()
+        if unknown:
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"Unknown client metrics configuration: {min(unknown)}")
+        try:
+            ClientMetricsConfig(wanted)
+        except ConfigError as error:
+            raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
