@@ -25,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .broker.cli.check import run_check
 
         return run_check(options.data_dir)
+    if options.command == "adopt":
+        from .broker.cli.adopt import run_adopt
+
+        return run_adopt(options.data_dir)
     from .broker.cli.run import run
 
     return run(options.config)

@@ -99,7 +99,9 @@ class Broker:
         ]
         if orphans:
             logger.warning(
-                "%d partition folders belong to no topic and are not served: %s", len(orphans), ", ".join(orphans[:5])
+                "%d partition folders belong to no topic and are not served (barnabas adopt takes them in): %s",
+                len(orphans),
+                ", ".join(orphans[:5]),
             )
 
     def _recover(self) -> None:

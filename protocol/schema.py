@@ -10,6 +10,7 @@ that needs.
 """
 
 from collections.abc import Callable
+from types import UnionType
 from typing import Any, ClassVar, NamedTuple, Union, dataclass_transform, get_args, get_origin
 
 from .primitives import Primitive
@@ -149,8 +150,16 @@ def fields_of(struct: type[Struct]) -> tuple[Field, ...]:
 
 
 def element_of(type_: Any) -> Any:
-    """Return T for ``list[T]``, else None."""
-    return get_args(type_)[0] if get_origin(type_) is list else None
+    """Return T for ``list[T]`` and for ``list[T | bytes]``, else None."""
+    if get_origin(type_) is not list:
+        return None
+    element = get_args(type_)[0]
+    return get_args(element)[0] if get_origin(element) is UnionType else element
+
+
+def may_be_encoded(type_: Any) -> bool:
+    """Say whether ``type_`` is ``list[T | bytes]``: elements may be put there in their encoded form."""
+    return get_origin(type_) is list and get_origin(get_args(type_)[0]) is UnionType
 
 
 def primitive_of(type_: Any) -> Primitive | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .primitives import Primitive, uvarint
-from .schema import Field, Struct, element_of, primitive_of
+from .schema import Field, Struct, element_of, may_be_encoded, primitive_of
 from .source import Source
 
 Buffer = bytes | bytearray | memoryview
@@ -107,7 +107,7 @@ class Writer(Source):
             self.raw("else:")
             self.depth += 1
         if element is not None:
-            self.array(element, name)
+            self.array(element, name, may_be_encoded(type_))
         elif primitive is not None:
             self.variable(primitive, name)
         else:
@@ -129,7 +129,7 @@ class Writer(Source):
         else:
             self.line(f"out += {name}")
 
-    def array(self, element: Any, name: str) -> None:
+    def array(self, element: Any, name: str, may_be_encoded: bool) -> None:
         self.length(f"len({name})", wide=True)
         primitive = primitive_of(element)
         if primitive is not None and primitive.size and primitive.name != "uuid":
@@ -138,6 +138,10 @@ class Writer(Source):
         item = self.fresh("i")
         self.line(f"for {item} in {name}:")
         self.depth += 1
+        if may_be_encoded:
+            self.raw(f"if type({item}) is bytes:")
+            self.raw(f"    out += {item}")
+            self.raw("    continue")
         self.value(element, item, nullable=False)
         self.flush()
         self.depth -= 1

@@ -59,7 +59,8 @@ class DataDir:
         except OSError as error:
             raise StorageError(f"cannot use the data directory {path}: {error.strerror}") from error
         try:
-            self.catalog = SqliteCatalog(path / CATALOG_FILE, clock)
+            cluster_id = _read_properties(path / META_FILE).get("cluster.id")
+            self.catalog = SqliteCatalog(path / CATALOG_FILE, clock, cluster_id)
             try:
                 self._write_meta(node_id)
                 self.was_clean = (path / CLEAN_FILE).exists()
@@ -116,10 +117,17 @@ class DataDir:
         except ValueError:
             return bytes(16)
 
-    def open_log(self, topic: str, partition: int, topic_id: bytes, settings: LogSettings) -> SegmentedLog:
-        """Open or make the log of a partition. Raises LogOffline when its files cannot be used."""
+    def open_log(
+        self, topic: str, partition: int, topic_id: bytes, settings: LogSettings, is_sound: bool = True
+    ) -> SegmentedLog:
+        """Open or make the log of a partition. Raises LogOffline when its files cannot be used.
+
+        ``is_sound``: False when nothing is known about the files, and every batch has to be checked.
+        """
         folder = self.path / f"{topic}-{partition}"
         recovery_point = None if self.was_clean else self._recovery_points.get((topic, partition), 0)
+        if not is_sound:
+            recovery_point = 0
         try:
             self._claim(folder, topic_id)
             log = open_log(
@@ -151,22 +159,17 @@ class DataDir:
     def _claim(self, folder: Path, topic_id: bytes) -> None:
         """Make the folder the topic's own; one that belongs to another topic of that name is put aside."""
         metadata = folder / PARTITION_FILE
-        wanted = _encode_id(topic_id)
-        try:
-            text = metadata.read_text(errors="replace")
-        except FileNotFoundError:
-            text = ""
-        owner = _OWNER.search(text)
-        if owner is not None and owner[1] == wanted:
+        owner = topic_id_in(folder)
+        if owner == topic_id:
             return
         if owner is not None:
             aside = folder.with_name(self._aside_name(folder.name, STRAY_SUFFIX))
             logger.warning("%s belongs to another topic: moved to %s", folder, aside.name)
             folder.rename(aside)
-        elif text:
+        elif metadata.exists():
             logger.warning("%s does not say whose it is: taking it for the topic's", metadata)
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(metadata, f"version: 0\ntopic_id: {wanted}\n", sync=False)
+        replace_file(metadata, f"version: 0\ntopic_id: {_encode_id(topic_id)}\n", sync=False)
 
     def _aside_name(self, name: str, suffix: str) -> str:
         unique = self._clock.random_bytes(16).hex()
@@ -341,6 +344,21 @@ def folders(path: Path) -> Iterator[tuple[str, int, Path]]:
         topic, _, number = folder.name.rpartition("-")
         if folder.is_dir() and topic and number.isdigit():
             yield topic, int(number), folder
+
+
+def topic_id_in(folder: Path) -> bytes | None:
+    """Return the id of the topic that a partition folder says it belongs to, None when it says nothing."""
+    try:
+        owner = _OWNER.search((folder / PARTITION_FILE).read_text(errors="replace"))
+    except FileNotFoundError:
+        return None
+    return None if owner is None else base64.urlsafe_b64decode(f"{owner[1]}==")
+
+
+def node_id_in(path: Path) -> int | None:
+    """Return whose data directory it is, None when it does not say."""
+    text = _read_properties(path / META_FILE).get("node.id", "").strip()
+    return int(text) if text.isdigit() else None
 
 
 def lock(path: Path) -> int:

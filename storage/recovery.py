@@ -91,6 +91,14 @@ def open_log(
     return log
 
 
+def leader_epoch_in(directory: Path) -> int:
+    """Return the newest leader epoch that a partition folder knows of, -1 when there is none."""
+    try:
+        return LeaderEpochs(directory / LEADER_EPOCH_FILE).latest
+    except StorageError:
+        return -1
+
+
 def _find_segments(directory: Path, clock: Clock) -> list[Segment]:
     now_ms = clock.now_ms()
     bases = sorted(int(path.stem) for path in directory.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
+
+from ...protocol.codec import Encode, encoder
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.metadata import (
     DescribeClusterBroker,
@@ -50,19 +54,21 @@ def metadata(request: MetadataRequest, context: Context) -> Answer:
     if asked and version < 12 and any(topic.name is None or topic.topic_id != ZERO_UUID for topic in asked):
         return _refused(request, ErrorCode.INVALID_REQUEST)
     topics_before = len(broker.topics)
+    describe = partial(
+        _describe,
+        version=version,
+        with_operations=request.include_topic_authorized_operations,
+        node_id=broker.node_id,
+    )
     may_create = request.allow_auto_topic_creation and broker.config.bool("auto.create.topics.enable")
-    found = (
-        [_describe(topic, context) for topic in broker.topics]
+    found: list[MetadataResponseTopic | bytes] = (
+        [describe(topic) for topic in broker.topics]
         if wants_all or asked is None
         else [
-            _find(topic, context, may_create)
+            _find(topic, context, may_create, describe)
             for topic in {(topic.topic_id, topic.name): topic for topic in asked}.values()
         ]
     )
-    if request.include_topic_authorized_operations:
-        for topic in found:
-            if not topic.error_code:
-                topic.topic_authorized_operations = TOPIC_OPERATIONS
     host, port = context.session.endpoint
     response = MetadataResponse(
         brokers=[
@@ -85,11 +91,13 @@ async def _when_synced(response: MetadataResponse, context: Context) -> Metadata
     return response
 
 
-def _find(asked: MetadataRequestTopic, context: Context, may_create: bool) -> MetadataResponseTopic:
+def _find(
+    asked: MetadataRequestTopic, context: Context, may_create: bool, describe: Callable[[Topic], bytes]
+) -> MetadataResponseTopic | bytes:
     topics = context.broker.topics
     try:
         if asked.topic_id != ZERO_UUID:
-            return _describe(topics.find(None, asked.topic_id), context)
+            return describe(topics.find(None, asked.topic_id))
         name = asked.name
         if name is None:
             raise ApiError(ErrorCode.INVALID_REQUEST, "a topic is named or has an id")
@@ -100,19 +108,31 @@ def _find(asked: MetadataRequestTopic, context: Context, may_create: bool) -> Me
                 raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             topics.check_name(name)
             topic = topics.create(name, context.broker.config.int("num.partitions"), {})
-        return _describe(topic, context)
+        return describe(topic)
     except Exception as error:
         name = None if asked.topic_id != ZERO_UUID else asked.name
         return MetadataResponseTopic(error_code=code_for(error), name=name, topic_id=asked.topic_id)
 
 
-def _describe(topic: Topic, context: Context) -> MetadataResponseTopic:
-    return MetadataResponseTopic(
-        name=topic.name,
-        topic_id=topic.topic_id,
-        is_internal=topic.name in INTERNAL_TOPICS,
-        partitions=[_describe_partition(partition, context.broker.node_id) for partition in topic.partitions],
-    )
+def _describe(topic: Topic, version: int, with_operations: bool, node_id: int) -> bytes:
+    """Return what there is to say of a topic, encoded: it is said again and again."""
+    described = topic.described.get((version, with_operations))
+    if described is None:
+        told = MetadataResponseTopic(
+            name=topic.name,
+            topic_id=topic.topic_id,
+            is_internal=topic.name in INTERNAL_TOPICS,
+            partitions=[_describe_partition(partition, node_id) for partition in topic.partitions],
+            topic_authorized_operations=TOPIC_OPERATIONS if with_operations else NOT_ASKED,
+        )
+        described = b"".join(_encoder(version)(told))
+        topic.described[version, with_operations] = described
+    return described
+
+
+@cache
+def _encoder(version: int) -> Encode:
+    return encoder(MetadataResponseTopic, version, version in MetadataRequest.flexible)
 
 
 def _describe_partition(partition: Partition, node_id: int) -> MetadataResponsePartition:

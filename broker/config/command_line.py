@@ -11,6 +11,7 @@ from .sources import Given, read_sources
 HELP = """\
 usage: barnabas [OPTION ...]             run a Kafka broker until Ctrl-C
        barnabas check DATA_DIR           verify the logs in a data directory
+       barnabas adopt DATA_DIR           serve partition folders copied into it
 
   --data-dir DIR              where everything is kept (./barnabas-data)
   --port PORT                 where to listen (9092); short for
@@ -33,8 +34,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 class Options(NamedTuple):
     """What the command line asks for.
 
-    ``command``: "run" or "check". ``data_dir``: the directory to run on or to check. ``log_level``: of LOG_LEVELS.
-    ``config``: for "check" nothing but defaults. ``warnings``: lines to log once logging is set up.
+    ``command``: "run", "check" or "adopt". ``data_dir``: the directory it is about. ``log_level``: of LOG_LEVELS.
+    ``config``: for anything but "run" nothing but defaults. ``warnings``: lines to log once logging is set up.
     """
 
     command: str
@@ -49,8 +50,9 @@ class _Parser(argparse.ArgumentParser):
         return HELP
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("argument check: invalid choice"):
-            message = message.replace("argument check: invalid choice:", "no such command:").partition(" (choose")[0]
+        if message.startswith("argument COMMAND: invalid choice"):
+            command = message.partition("choice: ")[2].partition(" (choose")[0]
+            message = f"no such command: {command}"
         self.exit(2, f"barnabas: {message} (see barnabas --help)\n")
 
 
@@ -66,8 +68,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         log_level = arguments.log_level or _log_level(environ.get("BARNABAS_LOG_LEVEL") or "info")
     except argparse.ArgumentTypeError as error:
         parser.error(f"BARNABAS_LOG_LEVEL: {error}")
-    if arguments.command == "check":
-        return Options("check", arguments.checked_dir, log_level, BrokerConfig(), ())
+    if arguments.command != "run":
+        return Options(arguments.command, arguments.stopped_dir, log_level, BrokerConfig(), ())
     reading = read_sources(arguments.flags, environ, arguments.config or environ.get("BARNABAS_CONFIG") or None)
     config = BrokerConfig(reading.given)
     return Options("run", config.data_dir, log_level, config, tuple(reading.warnings))
@@ -88,10 +90,11 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(option, dest="flags", action="append", type=_sets(name, option))
     parser.add_argument("--port", dest="flags", action="append", type=_listens_on)
     parser.add_argument("-c", dest="flags", action="append", type=_named_setting, metavar="NAME=VALUE")
-    commands = parser.add_subparsers(metavar="check")
-    check = commands.add_parser("check", allow_abbrev=False)
-    check.add_argument("checked_dir", metavar="DATA_DIR")
-    check.set_defaults(command="check")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for command in ("check", "adopt"):
+        stopped = commands.add_parser(command, allow_abbrev=False)
+        stopped.add_argument("stopped_dir", metavar="DATA_DIR")
+        stopped.set_defaults(command=command)
     return parser
 
 

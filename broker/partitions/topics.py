@@ -37,9 +37,12 @@ _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 
 class Topic:
-    """A topic and its partitions, by index. ``topic_id``: 16 bytes."""
+    """A topic and its partitions, by index.
 
-    __slots__ = ("config", "configs", "name", "partitions", "topic_id")
+    ``topic_id``: 16 bytes. ``described``: what Metadata says of it, encoded, by version and flags.
+    """
+
+    __slots__ = ("config", "configs", "described", "name", "partitions", "topic_id")
 
     def __init__(
         self, name: str, topic_id: bytes, configs: Mapping[str, str], config: TopicConfig, partitions: list[Partition]
@@ -49,10 +52,11 @@ class Topic:
         self.configs = configs
         self.config = config
         self.partitions = partitions
+        self.described: dict[tuple[int, bool], bytes] = {}
 
 
 class Topics:
-    """All topics, by name and by id. ``version`` grows with every change of which topics and partitions there are."""
+    """All topics, by name and by id."""
 
     def __init__(self, catalog: Catalog, data_dir: DataDir, config: BrokerConfig, clock: Clock) -> None:
         self._catalog = catalog
@@ -62,7 +66,6 @@ class Topics:
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[bytes, Topic] = {}
         self._collisions: dict[str, str] = {}
-        self.version = 0
         if not data_dir.was_clean:
             catalog.commit(LeaderEpochsBumped())
             catalog.sync()
@@ -145,7 +148,7 @@ class Topics:
         self._catalog.commit(PartitionsAdded(topic.name, partition_count))
         epoch = topic.partitions[0].leader_epoch
         topic.partitions += self._make_partitions(topic, epoch, range(len(topic.partitions), partition_count))
-        self.version += 1
+        topic.described.clear()
 
     def configure(self, topic: Topic, configs: Mapping[str, str]) -> None:
         """Replace a topic's own settings by others that have been checked. Raises CatalogError."""
@@ -172,7 +175,6 @@ class Topics:
         for topic in topics:
             del self._by_name[topic.name]
             del self._by_id[topic.topic_id]
-            self.version += 1
             del self._collisions[_collision_key(topic.name)]
             for partition in topic.partitions:
                 self._data_dir.remove_log(topic.name, partition.index)
@@ -182,7 +184,6 @@ class Topics:
         config = TopicConfig(stored.configs, self._config)
         topic = Topic(stored.name, stored.topic_id, stored.configs, config, [])
         topic.partitions += self._make_partitions(topic, stored.leader_epoch, range(stored.partition_count))
-        self.version += 1
         self._by_name[topic.name] = topic
         self._by_id[topic.topic_id] = topic
         self._collisions[_collision_key(topic.name)] = topic.name

@@ -59,7 +59,7 @@ class MetadataResponse(Response, answers=MetadataRequest):
     brokers: list[MetadataResponseBroker] = since("0+")
     cluster_id: string | None = since("2+", None)
     controller_id: int32 = since("1+", -1)
-    topics: list[MetadataResponseTopic] = since("0+")
+    topics: list[MetadataResponseTopic | bytes] = since("0+")
     cluster_authorized_operations: int32 = since("8-10", -2147483648)
     error_code: int16 = since("13+")
 

@@ -79,8 +79,11 @@ _OFFSET_COLUMNS = "topic, partition, offset, leader_epoch, metadata, commit_ms, 
 class SqliteCatalog:
     """A ``Catalog`` in one file. All methods but ``sync`` and ``checkpoint`` belong to one thread."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        """Open or make the catalog at ``path``. Raises CatalogError when it is damaged or from a newer Barnabas."""
+    def __init__(self, path: Path, clock: Clock, cluster_id: str | None = None) -> None:
+        """Open or make the catalog at ``path``; a new one gets ``cluster_id``, or draws one.
+
+        Raises CatalogError when it is damaged or from a newer Barnabas.
+        """
         self._path = path
         self._closed = threading.Lock()
         self._commits = 0
@@ -91,7 +94,7 @@ class SqliteCatalog:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
                 self._db.execute("PRAGMA wal_autocheckpoint = 0")
-                self._migrate(clock)
+                self._migrate(clock, cluster_id)
                 self._wal_fd = os.open(f"{path}-wal", os.O_RDWR)
             except BaseException:
                 self._db.close()
@@ -99,7 +102,7 @@ class SqliteCatalog:
         except sqlite3.Error as error:
             raise CatalogError(f"cannot open the catalog {path}: {error}") from error
 
-    def _migrate(self, clock: Clock) -> None:
+    def _migrate(self, clock: Clock, cluster_id: str | None) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise CatalogError(
@@ -111,7 +114,7 @@ class SqliteCatalog:
             for statement in MIGRATIONS[number].split(";"):
                 self._db.execute(statement)
             if number == 0:
-                cluster_id = base64.urlsafe_b64encode(clock.random_bytes(16)).decode().rstrip("=")
+                cluster_id = cluster_id or base64.urlsafe_b64encode(clock.random_bytes(16)).decode().rstrip("=")
                 self._db.execute("INSERT INTO meta VALUES ('cluster_id', ?)", (cluster_id,))
             self._db.execute(f"PRAGMA user_version = {number + 1}")
             self._db.execute("COMMIT")

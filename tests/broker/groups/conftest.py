@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from barnabas.broker.groups import (
-    GroupCoordinatorConfig,
     GroupCoordinator,
+    GroupCoordinatorConfig,
     JoinRequest,
     LeavingMember,
     OffsetToCommit,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from barnabas.broker.groups import (
-    GroupCoordinatorConfig,
     GroupCoordinator,
+    GroupCoordinatorConfig,
     JoinRequest,
     JoinResult,
     OffsetToCommit,

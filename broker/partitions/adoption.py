@@ -1,0 +1,80 @@
+"""Taking in partition folders that belong to no topic: copied out of Apache Kafka, say, or left of a lost catalog."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from ...storage.catalog import PartitionsAdded, StoredTopic, TopicCreated
+from ...storage.clock import Clock
+from ...storage.datadir import DataDir, folders, topic_id_in
+from ...storage.errors import LogOffline, StorageError
+from ...storage.recovery import leader_epoch_in
+from ...storage.segment import LOG_SUFFIX
+from ..config import BrokerConfig, TopicConfig
+from ..errors import ApiError
+from .topics import CLUSTER_METADATA_TOPIC, INTERNAL_TOPICS, Topics
+
+_KAFKAS_OWN = INTERNAL_TOPICS | {CLUSTER_METADATA_TOPIC, "__share_group_state"}
+
+
+class Adopted(NamedTuple):
+    """What became of the folders of one topic. ``problem``: why they are still not served, else empty.
+
+    ``partitions``: how many were taken in; ``records``: from log start offsets to log end offsets, all of them.
+    """
+
+    topic: str
+    partitions: int
+    records: int
+    problem: str
+
+
+def adopt(data_dir: DataDir, clock: Clock) -> Iterator[Adopted]:
+    """Make topics of the folders that belong to none, checking every batch; yield what became of each topic.
+
+    The topics keep their ids. Their settings are not in the folders: they have the broker's. Raises CatalogError.
+    """
+    topics = Topics(data_dir.catalog, data_dir, BrokerConfig(), clock)
+    found = [
+        (name, index, folder)
+        for name, index, folder in folders(data_dir.path)
+        if ((known := topics.get(name)) is None or index >= len(known.partitions))
+        and next(folder.glob(f"*{LOG_SUFFIX}"), None) is not None
+    ]
+    for name, group in groupby(sorted(found), key=lambda item: item[0]):
+        of_topic = {index: folder for _, index, folder in group}
+        try:
+            yield _adopt(name, of_topic, topics, data_dir)
+        except (ApiError, StorageError, OSError) as error:
+            yield Adopted(name, 0, 0, str(error))
+
+
+def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir) -> Adopted:
+    if name in _KAFKAS_OWN:
+        raise StorageError("Kafka's coordinators keep it for themselves")
+    ids = {topic_id_in(folder) for folder in found.values()} - {None}
+    known = topics.get(name)
+    if len(ids) > 1 or (known is not None and ids - {known.topic_id}):
+        raise StorageError("its folders belong to different topics of that name")
+    count = max(found) + 1
+    if known is not None:
+        topic_id = known.topic_id
+        data_dir.catalog.commit(PartitionsAdded(name, count))
+    else:
+        topics.check_name(name)
+        topic_id = next(iter(ids), None) or topics.new_id()
+        if topics.with_id(topic_id) is not None:
+            raise StorageError("another topic has its id")
+        epoch = max(leader_epoch_in(folder) for folder in found.values()) + 1
+        data_dir.catalog.commit(TopicCreated(StoredTopic(topic_id, name, count, epoch, {})))
+    config = TopicConfig({}, BrokerConfig())
+    records, offline = 0, 0
+    for index in sorted(found):
+        try:
+            log = data_dir.open_log(name, index, topic_id, config, is_sound=False)
+        except LogOffline:
+            offline += 1  # said by the data directory
+        else:
+            records += log.log_end_offset - log.log_start_offset
+    return Adopted(name, len(found), records, f"{offline} of them cannot be opened" if offline else "")
