@@ -47,6 +47,11 @@ conform: $(VENV)/test.done kcat  ## real clients against a live broker, all of i
 lint: $(VENV)/lint.done  ## ruff: format and rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python docs/compatibility.py --check
+
+.PHONY: compatibility
+compatibility: $(VENV)/test.done  ## write docs/compatibility.md from what the code declares
+	$(BIN)/python docs/compatibility.py
 
 .PHONY: format
 format: $(VENV)/lint.done  ## let ruff write

@@ -113,7 +113,7 @@ class _UnknownApiVersions(Route):
     __slots__ = ()
 
     def __init__(self) -> None:
-        super().__init__(Api(ApiVersionsRequest, _unsupported, _never, pipelined=False), 0)
+        super().__init__(Api(ApiVersionsRequest, _unsupported, _never, pipelined=False, leaves_out=""), 0)
 
     def read(self, frame: memoryview, position: int) -> Request:
         del frame, position

@@ -19,16 +19,20 @@ class Api(NamedTuple):
     """An API and its handler.
 
     ``refuse`` makes the response that says that the whole request failed. ``pipelined``: while an answer is being
-    waited for, the requests behind it are already handled.
+    waited for, the requests behind it are already handled. ``leaves_out``: what of Kafka's is knowingly not done, and
+    why; docs/compatibility.md is made of it.
     """
 
     request: type[Request]
     handler: Handler
     refuse: Refusal
     pipelined: bool
+    leaves_out: str
 
 
-def handles(request: type[Request], *, refuse: Refusal | None = None, pipelined: bool = False) -> Callable[[H], H]:
+def handles(
+    request: type[Request], *, refuse: Refusal | None = None, pipelined: bool = False, leaves_out: str = ""
+) -> Callable[[H], H]:
     """Declare the handler of an API: ``handler(request, context)`` returns the response, None for no response at all,
     or an awaitable of either.
 
@@ -37,7 +41,8 @@ def handles(request: type[Request], *, refuse: Refusal | None = None, pipelined:
     """
 
     def declare(handler: H) -> H:
-        handler.__dict__["api"] = Api(request, handler, refuse or _refuse_by_error_code(request), pipelined)
+        refusal = refuse or _refuse_by_error_code(request)
+        handler.__dict__["api"] = Api(request, handler, refusal, pipelined, leaves_out)
         return handler
 
     return declare

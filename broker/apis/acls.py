@@ -19,7 +19,10 @@ from ..registry import handles
 _NO_AUTHORIZER = "No Authorizer is configured."
 
 
-@handles(DescribeAclsRequest)
+@handles(
+    DescribeAclsRequest,
+    leaves_out="there is no authorizer: SECURITY_DISABLED, as from Kafka without one",
+)
 def describe_acls(request: DescribeAclsRequest, context: Context) -> DescribeAclsResponse:
     """Say that nothing is guarded."""
     del request, context
@@ -33,7 +36,11 @@ def _creations_refused(request: CreateAclsRequest, code: ErrorCode) -> CreateAcl
     return CreateAclsResponse(results=[refused] * len(request.creations))
 
 
-@handles(CreateAclsRequest, refuse=_creations_refused)
+@handles(
+    CreateAclsRequest,
+    refuse=_creations_refused,
+    leaves_out="as DescribeAcls",
+)
 def create_acls(request: CreateAclsRequest, context: Context) -> CreateAclsResponse:
     """Refuse: who would keep to them?"""
     del context
@@ -45,7 +52,11 @@ def _deletions_refused(request: DeleteAclsRequest, code: ErrorCode) -> DeleteAcl
     return DeleteAclsResponse(filter_results=[refused] * len(request.filters))
 
 
-@handles(DeleteAclsRequest, refuse=_deletions_refused)
+@handles(
+    DeleteAclsRequest,
+    refuse=_deletions_refused,
+    leaves_out="as DescribeAcls",
+)
 def delete_acls(request: DeleteAclsRequest, context: Context) -> DeleteAclsResponse:
     """Refuse: there are none."""
     del context

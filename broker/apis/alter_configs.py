@@ -55,7 +55,11 @@ def _refused(request: AlterConfigsRequest, code: ErrorCode) -> AlterConfigsRespo
     )
 
 
-@handles(AlterConfigsRequest, refuse=_refused)
+@handles(
+    AlterConfigsRequest,
+    refuse=_refused,
+    leaves_out="as IncrementalAlterConfigs",
+)
 async def alter_configs(request: AlterConfigsRequest, context: Context) -> AlterConfigsResponse:
     """Replace all that was set on each resource; superseded by IncrementalAlterConfigs (ConfigAdminManager)."""
     responses = []
@@ -86,7 +90,11 @@ def _increments_refused(request: IncrementalAlterConfigsRequest, code: ErrorCode
     )
 
 
-@handles(IncrementalAlterConfigsRequest, refuse=_increments_refused)
+@handles(
+    IncrementalAlterConfigsRequest,
+    refuse=_increments_refused,
+    leaves_out="settings of one listener (listener.name.*) are kept and have no effect; there are no policy classes",
+)
 async def incremental_alter_configs(
     request: IncrementalAlterConfigsRequest, context: Context
 ) -> IncrementalAlterConfigsResponse:

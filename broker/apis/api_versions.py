@@ -17,7 +17,10 @@ _FEATURES_THAT_MAY_BE_OFF_SINCE = 4
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
-@handles(ApiVersionsRequest)
+@handles(
+    ApiVersionsRequest,
+    leaves_out="the only feature so far is metadata.version; the others come with what they switch on",
+)
 def api_versions(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
     """Answer from the registry; features that may be off are for clients that understand that (KAFKA-17492)."""
     if context.api_version >= 3:

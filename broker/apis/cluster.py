@@ -31,7 +31,10 @@ _UPGRADE, _SAFE_DOWNGRADE, _UNSAFE_DOWNGRADE = 1, 2, 3
 _RESULTS_UNTIL = 1
 
 
-@handles(DescribeQuorumRequest)
+@handles(
+    DescribeQuorumRequest,
+    leaves_out="the quorum is this broker; there is no metadata log, its offsets are 0",
+)
 def describe_quorum(request: DescribeQuorumRequest, context: Context) -> DescribeQuorumResponse:
     """Describe a quorum of one voter (KIP-595). Its metadata is in the catalog, so its log is always at offset 0."""
     broker = context.broker
@@ -74,7 +77,10 @@ def describe_quorum(request: DescribeQuorumRequest, context: Context) -> Describ
     )
 
 
-@handles(UpdateFeaturesRequest)
+@handles(
+    UpdateFeaturesRequest,
+    leaves_out="the only feature so far is metadata.version, which stands at 4.3 and cannot be lowered",
+)
 def update_features(request: UpdateFeaturesRequest, context: Context) -> UpdateFeaturesResponse:
     """Accept levels that are what they are (FeatureControlManager); none can be changed, so nothing is kept."""
     for update in request.feature_updates:
@@ -118,7 +124,10 @@ def _refusal(update: FeatureUpdateKey, version: int) -> str:
     return ""
 
 
-@handles(UnregisterBrokerRequest)
+@handles(
+    UnregisterBrokerRequest,
+    leaves_out="this broker cannot be unregistered; it is the only one",
+)
 def unregister_broker(request: UnregisterBrokerRequest, context: Context) -> UnregisterBrokerResponse:
     """Refuse: other brokers there are none, and this one is in use."""
     if request.broker_id != context.broker.node_id:
@@ -134,14 +143,20 @@ def unregister_broker(request: UnregisterBrokerRequest, context: Context) -> Unr
 _FIXED_QUORUM = "The quorum of this cluster is this broker, and cannot be changed."
 
 
-@handles(AddRaftVoterRequest)
+@handles(
+    AddRaftVoterRequest,
+    leaves_out="UNSUPPORTED_VERSION, as from Kafka with kraft.version 0",
+)
 def add_raft_voter(request: AddRaftVoterRequest, context: Context) -> AddRaftVoterResponse:
     """Refuse as a cluster does whose kraft.version is 0 (KIP-853)."""
     del request, context
     return AddRaftVoterResponse(error_code=ErrorCode.UNSUPPORTED_VERSION, error_message=_FIXED_QUORUM)
 
 
-@handles(RemoveRaftVoterRequest)
+@handles(
+    RemoveRaftVoterRequest,
+    leaves_out="as AddRaftVoter",
+)
 def remove_raft_voter(request: RemoveRaftVoterRequest, context: Context) -> RemoveRaftVoterResponse:
     """Refuse as a cluster does whose kraft.version is 0 (KIP-853)."""
     del request, context

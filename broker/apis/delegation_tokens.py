@@ -20,7 +20,10 @@ _NOT_ALLOWED = ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED
 _NEVER = -1
 
 
-@handles(CreateDelegationTokenRequest)
+@handles(
+    CreateDelegationTokenRequest,
+    leaves_out="all listeners are PLAINTEXT: DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as from Kafka",
+)
 def create_delegation_token(request: CreateDelegationTokenRequest, context: Context) -> CreateDelegationTokenResponse:
     """Refuse (KafkaApis.allowTokenRequests)."""
     del request, context
@@ -36,21 +39,30 @@ def create_delegation_token(request: CreateDelegationTokenRequest, context: Cont
     )
 
 
-@handles(RenewDelegationTokenRequest)
+@handles(
+    RenewDelegationTokenRequest,
+    leaves_out="as CreateDelegationToken",
+)
 def renew_delegation_token(request: RenewDelegationTokenRequest, context: Context) -> RenewDelegationTokenResponse:
     """Refuse."""
     del request, context
     return RenewDelegationTokenResponse(error_code=_NOT_ALLOWED, expiry_timestamp_ms=_NEVER)
 
 
-@handles(ExpireDelegationTokenRequest)
+@handles(
+    ExpireDelegationTokenRequest,
+    leaves_out="as CreateDelegationToken",
+)
 def expire_delegation_token(request: ExpireDelegationTokenRequest, context: Context) -> ExpireDelegationTokenResponse:
     """Refuse."""
     del request, context
     return ExpireDelegationTokenResponse(error_code=_NOT_ALLOWED, expiry_timestamp_ms=_NEVER)
 
 
-@handles(DescribeDelegationTokenRequest)
+@handles(
+    DescribeDelegationTokenRequest,
+    leaves_out="as CreateDelegationToken",
+)
 def describe_delegation_token(
     request: DescribeDelegationTokenRequest, context: Context
 ) -> DescribeDelegationTokenResponse:

@@ -21,7 +21,11 @@ def _refused(request: FindCoordinatorRequest, code: ErrorCode) -> FindCoordinato
     )
 
 
-@handles(FindCoordinatorRequest, refuse=_refused)
+@handles(
+    FindCoordinatorRequest,
+    refuse=_refused,
+    leaves_out="groups only: transactions and share groups, not built yet, get INVALID_REQUEST",
+)
 def find_coordinator(request: FindCoordinatorRequest, context: Context) -> FindCoordinatorResponse:
     """Name this broker as the coordinator. Transactions and share groups have none yet: INVALID_REQUEST says so."""
     is_batched = context.api_version >= _BATCHED_SINCE_VERSION

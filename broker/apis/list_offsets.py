@@ -45,7 +45,11 @@ def _refused(request: ListOffsetsRequest, code: ErrorCode) -> ListOffsetsRespons
     )
 
 
-@handles(ListOffsetsRequest, refuse=_refused)
+@handles(
+    ListOffsetsRequest,
+    refuse=_refused,
+    leaves_out="nothing is tiered, so offsets of tiered records are not found",
+)
 async def list_offsets(request: ListOffsetsRequest, context: Context) -> ListOffsetsResponse:
     """Find an offset per partition (ReplicaManager.fetchOffset)."""
     times_named = Counter(

@@ -80,7 +80,11 @@ def _alter_refused(request: AlterReplicaLogDirsRequest, code: ErrorCode) -> Alte
     )
 
 
-@handles(AlterReplicaLogDirsRequest, refuse=_alter_refused)
+@handles(
+    AlterReplicaLogDirsRequest,
+    refuse=_alter_refused,
+    leaves_out="there is one directory, in which every partition stays",
+)
 def alter_replica_log_dirs(request: AlterReplicaLogDirsRequest, context: Context) -> AlterReplicaLogDirsResponse:
     """Move partitions to where they are; there is no other directory (ReplicaManager.alterReplicaLogDirs)."""
     broker = context.broker

@@ -40,7 +40,11 @@ def _refused(request: MetadataRequest, code: ErrorCode) -> MetadataResponse:
     )
 
 
-@handles(MetadataRequest, refuse=_refused)
+@handles(
+    MetadataRequest,
+    refuse=_refused,
+    leaves_out="a topic made by asking for it is answered at once, where Kafka says UNKNOWN_TOPIC_OR_PARTITION first",
+)
 def metadata(request: MetadataRequest, context: Context) -> Answer:
     """Describe the topics that are named, or all of them (KafkaApis.handleTopicMetadataRequest).
 

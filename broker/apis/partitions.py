@@ -215,7 +215,10 @@ def _elect(request: ElectLeadersRequest, elect: Callable[[str, int], PartitionRe
     ]
 
 
-@handles(AlterPartitionReassignmentsRequest)
+@handles(
+    AlterPartitionReassignmentsRequest,
+    leaves_out="there is one broker, on which every partition stays",
+)
 def alter_partition_reassignments(
     request: AlterPartitionReassignmentsRequest, context: Context
 ) -> AlterPartitionReassignmentsResponse:

@@ -43,7 +43,15 @@ def _refused(request: ProduceRequest, code: ErrorCode) -> ProduceResponse:
     )
 
 
-@handles(ProduceRequest, refuse=_refused, pipelined=True)
+@handles(
+    ProduceRequest,
+    refuse=_refused,
+    pipelined=True,
+    leaves_out=(
+        "the records in a batch are looked at only where a rule needs it (compacted topics, timestamp bounds of the past,"
+        " a codec of the topic's own), else its header is trusted; transactional batches get INVALID_TXN_STATE"
+    ),
+)
 def produce(request: ProduceRequest, context: Context) -> Answer:
     """Append to every partition that is named, each for itself (KafkaApis.handleProduceRequest).
 

@@ -15,7 +15,11 @@ def _refused(request: InitProducerIdRequest, code: ErrorCode) -> InitProducerIdR
     return InitProducerIdResponse(error_code=code, producer_id=-1, producer_epoch=-1)
 
 
-@handles(InitProducerIdRequest, refuse=_refused)
+@handles(
+    InitProducerIdRequest,
+    refuse=_refused,
+    leaves_out="transactions are not built yet: INVALID_REQUEST with a transactional id",
+)
 async def init_producer_id(request: InitProducerIdRequest, context: Context) -> InitProducerIdResponse:
     """Hand out a new producer id with epoch 0; a producer that gives its old one starts again likewise (KIP-360).
 

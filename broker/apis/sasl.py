@@ -13,14 +13,20 @@ from ..context import Context
 from ..registry import handles
 
 
-@handles(SaslHandshakeRequest)
+@handles(
+    SaslHandshakeRequest,
+    leaves_out="all listeners are PLAINTEXT: ILLEGAL_SASL_STATE, as from Kafka on such a listener",
+)
 def sasl_handshake(request: SaslHandshakeRequest, context: Context) -> SaslHandshakeResponse:
     """Refuse: the connection is past authentication (KafkaApis.handleSaslHandshakeRequest)."""
     del request, context
     return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE)
 
 
-@handles(SaslAuthenticateRequest)
+@handles(
+    SaslAuthenticateRequest,
+    leaves_out="as SaslHandshake",
+)
 def sasl_authenticate(request: SaslAuthenticateRequest, context: Context) -> SaslAuthenticateResponse:
     """Refuse: the connection is past authentication."""
     del request, context

@@ -14,7 +14,10 @@ from ..context import Context
 from ..registry import handles
 
 
-@handles(DescribeUserScramCredentialsRequest)
+@handles(
+    DescribeUserScramCredentialsRequest,
+    leaves_out="SCRAM is not built yet: there are no credentials",
+)
 def describe_user_scram_credentials(
     request: DescribeUserScramCredentialsRequest, context: Context
 ) -> DescribeUserScramCredentialsResponse:

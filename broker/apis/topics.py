@@ -35,7 +35,11 @@ def _create_refused(request: CreateTopicsRequest, code: ErrorCode) -> CreateTopi
     )
 
 
-@handles(CreateTopicsRequest, refuse=_create_refused)
+@handles(
+    CreateTopicsRequest,
+    refuse=_create_refused,
+    leaves_out="one broker, so one replica; there are no policy classes",
+)
 async def create_topics(request: CreateTopicsRequest, context: Context) -> CreateTopicsResponse:
     """Make each topic for itself (ReplicationControlManager.createTopics)."""
     times_named = Counter(topic.name for topic in request.topics)

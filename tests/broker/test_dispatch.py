@@ -25,7 +25,7 @@ def refuse(request: Any, code: ErrorCode) -> HeartbeatResponse:
 
 
 def route(handler: Any = refuse, version: int = 4) -> Route:
-    return Route(Api(HeartbeatRequest, handler, refuse, pipelined=False), version)
+    return Route(Api(HeartbeatRequest, handler, refuse, pipelined=False, leaves_out=""), version)
 
 
 def raising(error: BaseException) -> Any:

@@ -1,0 +1,107 @@
+"""Writes docs/compatibility.md from what the code declares: ``make compatibility``."""
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+from barnabas.broker import apis
+from barnabas.broker.registry import Api, collect
+from barnabas.protocol import messages
+from barnabas.protocol.schema import Request, Versions
+
+PAGE = Path(__file__).with_suffix(".md")
+
+TRANSACTIONS = "transactions are not built yet"
+CONSUMER_GROUPS = "the new consumer groups (KIP-848) are not built yet; clients use the classic protocol"
+SHARE_GROUPS = "share groups (KIP-932) are not built"
+STREAMS_GROUPS = "streams groups (KIP-1071) are not built; Kafka Streams uses the classic protocol"
+TELEMETRY = "nothing receives the metrics of clients; Kafka does not offer it either then"
+NOT_OFFERED = {
+    **dict.fromkeys((24, 25, 26, 27, 28, 65, 66), TRANSACTIONS),
+    49: "quotas are not built yet",
+    51: "SCRAM is not built yet",
+    **dict.fromkeys((68, 69), CONSUMER_GROUPS),
+    **dict.fromkeys((71, 72), TELEMETRY),
+    **dict.fromkeys((76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92), SHARE_GROUPS),
+    **dict.fromkeys((88, 89), STREAMS_GROUPS),
+}
+
+HEAD = """\
+# Compatibility
+
+The reference is Apache Kafka 4.3. Older versions than listed are those that Kafka 4 itself has dropped. This page is
+made by `make compatibility` from what the code declares.
+
+## What is offered
+
+| key | API | versions | left out |
+| --- | --- | --- | --- |
+"""
+MIDDLE = """
+## What is not
+
+These are not advertised; a client that sends one all the same is disconnected, as by Kafka.
+
+| key | API | versions of Kafka 4.3 | why |
+| --- | --- | --- | --- |
+"""
+TAIL = """
+## Small differences that a client could see
+
+- The classic group coordinator answers a JoinGroup or SyncGroup that was overtaken by the same member's next one with
+  REBALANCE_IN_PROGRESS; Kafka never answers it.
+- An OffsetCommit is durable like the log is, and a group is stored with its first completed generation.
+- LIST settings show their values as they were given.
+- All partitions of a topic have the same leader epoch, also those that were added later.
+- DescribeConfigs describes a resource once that is named twice in a request.
+- Fetch sessions remember 200,000 partitions together; who asks for more names them in every request.
+"""
+
+
+def declared() -> dict[int, type[Request]]:
+    """Return the requests of all APIs that clients of Kafka 4.3 can send, by key."""
+    for module in pkgutil.iter_modules(messages.__path__):
+        importlib.import_module(f"{messages.__name__}.{module.name}")
+    return {request.api_key: request for request in Request.__subclasses__()}
+
+
+def offered(api: Api) -> str:
+    """Return the row of an API that has a handler."""
+    request = api.request
+    versions = _range(request.versions)
+    if request.advertised != request.versions:
+        versions += f" ({_range(request.advertised)} advertised, as by Kafka)"
+    return f"| {request.api_key} | {request.api_name()} | {versions} | {api.leaves_out} |\n"
+
+
+def not_offered(request: type[Request]) -> str:
+    """Return the row of an API that has none. Raises KeyError when nobody said why."""
+    why = NOT_OFFERED[request.api_key]
+    return f"| {request.api_key} | {request.api_name()} | {_range(request.versions)} | {why} |\n"
+
+
+def _range(versions: Versions) -> str:
+    low, high = versions
+    return f"{low}-{high}" if high > low else str(low)
+
+
+def page() -> str:
+    """Return the page as it should be."""
+    handled = collect(apis.__name__)
+    missing = (request for key, request in sorted(declared().items()) if key not in handled)
+    return "".join([HEAD, *map(offered, handled.values()), MIDDLE, *map(not_offered, missing), TAIL])
+
+
+def main() -> int:
+    """Write the page; with --check say only whether it is as it should be."""
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(page())
+    elif PAGE.read_text() != page():
+        print(f"{PAGE.name} is not what the code declares: make compatibility", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
