@@ -48,8 +48,8 @@ def _refused(request: ProduceRequest, code: ErrorCode) -> ProduceResponse:
     refuse=_refused,
     pipelined=True,
     leaves_out=(
-        "the records in a batch are looked at only where a rule needs it (compacted topics, timestamp bounds of the past,"
-        " a codec of the topic's own), else its header is trusted; transactional batches get INVALID_TXN_STATE"
+        "the records in a batch are looked at only where a rule needs it (compacted topics, timestamp bounds of the"
+        " past, a codec of the topic's own), else its header is trusted; transactional batches get INVALID_TXN_STATE"
     ),
 )
 def produce(request: ProduceRequest, context: Context) -> Answer:
