@@ -43,6 +43,17 @@ kcat:
 conform: $(VENV)/test.done kcat  ## real clients against a live broker, all of it
 	$(BIN)/python -m pytest -m conform tests/conformance $(ARGS)
 
+# Stock clients and tools; AGAINST=kafka runs the same tests against Apache Kafka instead, which is fetched then.
+AGAINST ?= barnabas
+
+.PHONY: interop-python
+interop-python: $(VENV)/test.done  ## every admin call of the Python clients
+	$(BIN)/python -m pytest --against $(AGAINST) tests/interop/python $(ARGS)
+
+.PHONY: docker-test
+docker-test: $(VENV)/test.done  ## the image and the compose file, on a Docker engine (here, or set up as root on Debian)
+	docker/test.sh $(BIN)/python $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/lint.done  ## ruff: format and rules
 	$(BIN)/ruff format --check .

@@ -2,15 +2,19 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
-
-from .broker.config import ConfigError
-from .broker.config.command_line import parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; 2 for arguments and settings that make no sense."""
+    # The first process of a container cannot die by a signal that it does not handle. Nothing is open yet; the broker
+    # has a handler of its own from when there is something to close.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    from .broker.config import ConfigError
+    from .broker.config.command_line import parse
+
     try:
         options = parse(sys.argv[1:] if argv is None else argv, os.environ)
     except ConfigError as error:
@@ -21,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger = logging.getLogger("barnabas")
     for warning in options.warnings:
         logger.warning("%s", warning)
+    if options.command != "run":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if options.command == "check":
         from .broker.cli.check import run_check
 

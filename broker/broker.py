@@ -19,8 +19,10 @@ from .net.listener import Server
 from .partitions.fetch_sessions import FetchSessions
 from .partitions.producer_ids import ProducerIds
 from .partitions.topics import Topics
+from .quotas import ClientQuotas
 from .registry import collect
 from .resources import StoredConfigs
+from .security.scram import ScramCredentials
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ class Broker:
     catalog: Catalog
     cluster_id: str
     stored_configs: StoredConfigs
+    client_quotas: ClientQuotas
+    scram_credentials: ScramCredentials
     topics: Topics
     fetch_sessions: FetchSessions
     groups: GroupCoordinator
@@ -62,6 +66,8 @@ class Broker:
             self.catalog = self.data_dir.catalog
             self.cluster_id = self.catalog.cluster_id()
             self.stored_configs = StoredConfigs(self.catalog)
+            self.client_quotas = ClientQuotas(self.catalog)
+            self.scram_credentials = ScramCredentials(self.catalog)
             try:
                 self.config = self.config.changed(self.stored_configs.dynamics(self.node_id))
             except ConfigError as error:

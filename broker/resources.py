@@ -20,6 +20,7 @@ from .config import (
     Dynamics,
     GroupConfig,
     Setting,
+    check_change,
     validate_topic_overrides,
 )
 from .errors import ApiError
@@ -94,7 +95,6 @@ def find(broker: Broker, resource_type: int, name: str) -> Resource:
     """Return the resource. Raises ApiError for a type that has none, and for a name that it cannot have."""
     match resource_type:
         case ResourceType.TOPIC:
-            broker.topics.check_name_form(name)
             return _Topic(broker, name)
         case ResourceType.BROKER:
             if name:
@@ -137,9 +137,13 @@ class _Topic:
         return topic.configs if topic is not None else {}
 
     def entries(self) -> Iterable[ConfigEntry]:
+        self._broker.topics.check_name_form(self._name)
         return self._broker.topics.find(self._name).config.entries()
 
     def check(self, wanted: Mapping[str, str]) -> None:
+        if not self._name:
+            raise ApiError(ErrorCode.INVALID_REQUEST, "Default topic resources are not allowed.")
+        self._broker.topics.check_name_form(self._name)
         try:
             validate_topic_overrides(wanted, self._broker.config)
         except ConfigError as error:
@@ -191,9 +195,12 @@ class _Broker:
                 [name for name, setting in known.items() if setting.dynamic is Dynamic.PER_BROKER],
             )
         try:
-            self._broker.config.changed(self._dynamics(wanted))
+            changed = self._broker.config.changed(self._dynamics(wanted))
         except ConfigError as error:
             raise ApiError(ErrorCode.INVALID_REQUEST, str(error)) from None
+        problem = next(check_change(self._broker.config, changed), None)
+        if problem is not None:
+            raise ApiError(ErrorCode.INVALID_REQUEST, problem)
 
     def _refuse(self, reason: str, names: list[str]) -> None:
         if names:
@@ -256,6 +263,12 @@ class _ClientMetrics(_Stored):
         unknown = wanted.keys() - CLIENT_METRICS_SETTINGS.keys()
         if unknown:
             raise ApiError(ErrorCode.INVALID_REQUEST, f"Unknown client metrics configuration: {min(unknown)}")
+        interval = wanted.get("interval.ms", "")
+        if interval.isdigit() and not 100 <= int(interval) <= 3_600_000:
+            raise ApiError(
+                ErrorCode.INVALID_REQUEST,
+                f"Invalid value {interval} for interval.ms, interval must be between 100 and 3600000 (1 hour)",
+            )
         try:
             ClientMetricsConfig(wanted)
         except ConfigError as error:

@@ -57,7 +57,8 @@ class DataDir:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = lock(path / LOCK_FILE)
         except OSError as error:
-            raise StorageError(f"cannot use the data directory {path}: {error.strerror}") from error
+            who = f" (for user id {os.getuid()})" if isinstance(error, PermissionError) else ""
+            raise StorageError(f"cannot use the data directory {path.absolute()}: {error.strerror}{who}") from error
         try:
             cluster_id = _read_properties(path / META_FILE).get("cluster.id")
             self.catalog = SqliteCatalog(path / CATALOG_FILE, clock, cluster_id)

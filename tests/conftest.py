@@ -14,6 +14,15 @@ with warnings.catch_warnings():
     import kafka  # noqa: F401
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--against",
+        choices=["barnabas", "kafka"],
+        default="barnabas",
+        help="which broker the tests in tests/interop run against",
+    )
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
     """A broker process with an empty data directory."""

@@ -64,7 +64,9 @@ async def alter_configs(request: AlterConfigsRequest, context: Context) -> Alter
     """Replace all that was set on each resource; superseded by IncrementalAlterConfigs (ConfigAdminManager)."""
     responses = []
     for asked, is_repeated in _with_repeats(request.resources):
-        result = AlterConfigsResourceResponse(resource_type=asked.resource_type, resource_name=asked.resource_name)
+        result = AlterConfigsResourceResponse(
+            error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
+        )
         try:
             steps = _check_steps(
                 [_Step(config.name, Operation.SET, config.value) for config in asked.configs], is_repeated

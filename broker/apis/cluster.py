@@ -33,10 +33,10 @@ _RESULTS_UNTIL = 1
 
 @handles(
     DescribeQuorumRequest,
-    leaves_out="the quorum is this broker; there is no metadata log, its offsets are 0",
+    leaves_out="the quorum is this broker; there is no metadata log, its offsets count changes since the start",
 )
 def describe_quorum(request: DescribeQuorumRequest, context: Context) -> DescribeQuorumResponse:
-    """Describe a quorum of one voter (KIP-595). Its metadata is in the catalog, so its log is always at offset 0."""
+    """Describe a quorum of one voter (KIP-595). Its metadata is in the catalog; offsets count what was committed."""
     broker = context.broker
     asked = [(topic.topic_name, [data.partition_index for data in topic.partitions]) for topic in request.topics]
     if asked != [(CLUSTER_METADATA_TOPIC, [0])]:
@@ -61,12 +61,17 @@ def describe_quorum(request: DescribeQuorumRequest, context: Context) -> Describ
     voter = ReplicaState(
         replica_id=broker.node_id,
         replica_directory_id=broker.data_dir.directory_id,
-        log_end_offset=0,
+        log_end_offset=broker.catalog.revision,
         last_fetch_timestamp=now_ms,
         last_caught_up_timestamp=now_ms,
     )
     quorum = DescribeQuorumResponsePartitionData(
-        partition_index=0, error_message=None, leader_id=broker.node_id, leader_epoch=1, current_voters=[voter]
+        partition_index=0,
+        error_message=None,
+        leader_id=broker.node_id,
+        leader_epoch=1,
+        high_watermark=broker.catalog.revision,
+        current_voters=[voter],
     )
     host, port = context.session.endpoint
     listener = Listener(name=context.session.listener, host=host, port=port)

@@ -14,7 +14,7 @@ from ...protocol.messages.configs import (
     DescribeConfigsSynonym,
 )
 from .. import loggers
-from ..config import ConfigEntry
+from ..config import ConfigEntry, ConfigSource
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..registry import handles
@@ -53,7 +53,7 @@ def _describe(
         ]
     except Exception as error:
         result.error_code = code_for(error)
-        result.error_message = message_for(error)
+        result.error_message = message_for(error) or ""
     return result
 
 
@@ -79,5 +79,10 @@ def _result(entry: ConfigEntry, request: DescribeConfigsRequest) -> DescribeConf
             for synonym in (entry.synonyms if request.include_synonyms else ())
         ],
         config_type=entry.type,
-        documentation=entry.documentation if request.include_documentation else None,
+        # Kafka never sets it for a logger, whose answer has the message's own default.
+        documentation=(
+            entry.documentation
+            if request.include_documentation or entry.source is ConfigSource.DYNAMIC_BROKER_LOGGER
+            else None
+        ),
     )

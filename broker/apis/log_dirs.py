@@ -98,7 +98,7 @@ def alter_replica_log_dirs(request: AlterReplicaLogDirsRequest, context: Context
                 if asked.path != here:
                     code = ErrorCode.LOG_DIR_NOT_FOUND
                 elif known is None or not 0 <= index < len(known.partitions):
-                    code = ErrorCode.REPLICA_NOT_AVAILABLE
+                    code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
                 codes.setdefault(topic.name, {})[index] = code
     return AlterReplicaLogDirsResponse(
         results=[

@@ -1,4 +1,4 @@
-"""DescribeUserScramCredentials (KIP-554): there are none so far, and none can be set."""
+"""DescribeUserScramCredentials and AlterUserScramCredentials (KIP-554)."""
 
 from __future__ import annotations
 
@@ -6,31 +6,87 @@ from collections import Counter
 
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.scram_credentials import (
+    AlterUserScramCredentialsRequest,
+    AlterUserScramCredentialsResponse,
+    AlterUserScramCredentialsResult,
+    CredentialInfo,
     DescribeUserScramCredentialsRequest,
     DescribeUserScramCredentialsResponse,
     DescribeUserScramCredentialsResult,
+    ScramCredentialDeletion,
+    ScramCredentialUpsertion,
 )
 from ..context import Context
+from ..errors import ApiError, code_for, message_for
 from ..registry import handles
 
 
-@handles(
-    DescribeUserScramCredentialsRequest,
-    leaves_out="SCRAM is not built yet: there are no credentials",
-)
+@handles(DescribeUserScramCredentialsRequest)
 def describe_user_scram_credentials(
     request: DescribeUserScramCredentialsRequest, context: Context
 ) -> DescribeUserScramCredentialsResponse:
-    """Say of each user that is named that there are none (Kafka's ScramImage.describe)."""
-    del context
+    """Tell mechanisms and iterations of the users that are named, or of all (Kafka's ScramImage.describe)."""
+    credentials = context.broker.scram_credentials
+    times_named = Counter(user.name for user in request.users or ()) or Counter(credentials.users())
     results = []
-    for name, times in Counter(user.name for user in request.users or ()).items():
-        code, message = (
-            ErrorCode.RESOURCE_NOT_FOUND,
-            f"Attempt to describe a user credential that does not exist: {name}",
-        )
+    for name, times in times_named.items():
+        result = DescribeUserScramCredentialsResult(user=name, error_message=None)
         if times > 1:
-            code = ErrorCode.DUPLICATE_RESOURCE
-            message = f"Cannot describe SCRAM credentials for the same user twice in a single request: {name}"
-        results.append(DescribeUserScramCredentialsResult(user=name, error_code=code, error_message=message))
+            result.error_code = ErrorCode.DUPLICATE_RESOURCE
+            result.error_message = (
+                f"Cannot describe SCRAM credentials for the same user twice in a single request: {name}"
+            )
+        elif not (known := credentials.of(name)):
+            result.error_code = ErrorCode.RESOURCE_NOT_FOUND
+            result.error_message = f"Attempt to describe a user credential that does not exist: {name}"
+        else:
+            result.credential_infos = [
+                CredentialInfo(mechanism=credential.mechanism, iterations=credential.iterations)
+                for credential in known
+            ]
+        results.append(result)
     return DescribeUserScramCredentialsResponse(error_message=None, results=results)
+
+
+def _refused(request: AlterUserScramCredentialsRequest, code: ErrorCode) -> AlterUserScramCredentialsResponse:
+    return AlterUserScramCredentialsResponse(
+        results=[
+            AlterUserScramCredentialsResult(user=user, error_code=code, error_message=None)
+            for user in (
+                *(deletion.name for deletion in request.deletions),
+                *(upsertion.name for upsertion in request.upsertions),
+            )
+        ]
+    )
+
+
+@handles(
+    AlterUserScramCredentialsRequest,
+    refuse=_refused,
+    leaves_out="credentials are kept and described; no listener asks for them yet",
+)
+async def alter_user_scram_credentials(
+    request: AlterUserScramCredentialsRequest, context: Context
+) -> AlterUserScramCredentialsResponse:
+    """Delete and store credentials, one per user and request (Kafka's ScramControlManager)."""
+    credentials = context.broker.scram_credentials
+    alterations: list[ScramCredentialDeletion | ScramCredentialUpsertion] = [*request.deletions, *request.upsertions]
+    times_named = Counter(altered.name for altered in alterations)
+    results = {name: AlterUserScramCredentialsResult(user=name, error_message=None) for name in times_named}
+    for altered in alterations:
+        try:
+            if times_named[altered.name] > 1:
+                raise ApiError(
+                    ErrorCode.DUPLICATE_RESOURCE, "A user credential cannot be altered twice in the same request"
+                )
+            if isinstance(altered, ScramCredentialDeletion):
+                credentials.delete(altered.name, altered.mechanism)
+            else:
+                credentials.store(
+                    altered.name, altered.mechanism, altered.iterations, altered.salt, altered.salted_password
+                )
+        except Exception as error:
+            result = results[altered.name]
+            result.error_code, result.error_message = code_for(error), message_for(error)
+    await context.broker.synced()
+    return AlterUserScramCredentialsResponse(results=list(results.values()))

@@ -1,6 +1,7 @@
 """What is configured: Kafka's names, types, defaults and rules, from one table that DescribeConfigs reads too."""
 
 from .broker_config import BrokerConfig, Dynamics
+from .cross_checks import check_change
 from .entries import ConfigEntry, ConfigSynonym
 from .errors import ConfigError
 from .group_config import ClientMetricsConfig, GroupConfig
@@ -31,6 +32,7 @@ __all__ = [
     "Reading",
     "Setting",
     "TopicConfig",
+    "check_change",
     "read_sources",
     "validate_topic_overrides",
 ]

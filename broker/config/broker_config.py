@@ -1,6 +1,7 @@
 """The settings one broker runs with: checked as a whole, and never changed. Who changes one makes new ones."""
 
 from collections.abc import Iterator, Mapping
+from itertools import dropwhile
 from typing import NamedTuple
 
 from .cross_checks import check_broker
@@ -97,13 +98,9 @@ class BrokerConfig(TypedAccess):
     def entries(self) -> Iterator[ConfigEntry]:
         """Yield every broker setting, by name, and what else was set under names that nobody knows."""
         for setting in BROKER_SETTINGS.values():
-            name = setting.name
-            synonyms = self.synonyms_among(SYNONYMS.get(name, (name,)))
-            while synonyms and synonyms[0].name != name:  # as in Kafka, an entry begins with its own name
-                synonyms = synonyms[1:]
-            yield _entry(setting, setting.format(self._values[name]), synonyms)
+            yield _entry(setting, setting.format(self._values[setting.name]), self.synonyms_of(setting.name))
         for name in sorted(self._set().keys() - BROKER_SETTINGS.keys()):
-            yield _entry(custom(name), None, self.synonyms_among((name,)))
+            yield _entry(custom(name), None, self.synonyms_of(name))
 
     def cluster_entries(self) -> Iterator[ConfigEntry]:
         """Yield the dynamic settings that hold for all brokers, by name."""
@@ -112,8 +109,12 @@ class BrokerConfig(TypedAccess):
             value = setting.format(setting.parse(text))
             yield _entry(setting, value, (ConfigSynonym(name, value, ConfigSource.DYNAMIC_DEFAULT_BROKER),))
 
-    def synonyms_among(self, names: tuple[str, ...]) -> tuple[ConfigSynonym, ...]:
-        """Return where ``names``, strongest first, have values: all that were given, then all defaults."""
+    def synonyms_of(self, name: str) -> tuple[ConfigSynonym, ...]:
+        """Return where a setting and those that say the same have values, strongest first.
+
+        As in Kafka the list begins with the setting itself: what is stronger under another name is left out.
+        """
+        names = SYNONYMS.get(name, (name,))
         settings = [BROKER_SETTINGS.get(name) or custom(name) for name in names]
         layers = (
             (ConfigSource.DYNAMIC_BROKER, self._dynamic.own),
@@ -129,7 +130,7 @@ class BrokerConfig(TypedAccess):
         for setting in settings:
             if setting.default is not None:
                 synonyms.append(ConfigSynonym(setting.name, setting.format(setting.default), ConfigSource.DEFAULT))
-        return tuple(synonyms)
+        return tuple(dropwhile(lambda synonym: synonym.name != name, synonyms))
 
     def _settle_listeners(self, problems: dict[str, str]) -> None:
         """Set ``listeners`` and ``advertised_listeners``; what is wrong about them goes to ``problems``."""

@@ -8,6 +8,14 @@ from .typed_access import TypedAccess
 # somebody set, the first before the others, is the one to complain about.
 Finding = tuple[tuple[str, str], ...]
 
+_POOLS = (
+    "background.threads",
+    "log.cleaner.threads",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+)
 _TIMINGS = ("session.timeout.ms", "heartbeat.interval.ms")
 
 
@@ -39,6 +47,21 @@ def check_broker(config: TypedAccess) -> Iterator[Finding]:
         yield from _in_order(
             config, "connection.failed.authentication.delay.ms", "connections.max.idle.ms", strictly=True
         )
+
+
+def check_change(present: TypedAccess, changed: TypedAccess) -> Iterator[str]:
+    """Yield what Kafka would refuse about a change while the broker runs: a pool of threads that more than doubles or
+    halves (LogCleaner, DynamicThreadPool), though there are no such threads here."""
+    for name in _POOLS:
+        old, new = present.int(name), changed.int(name)
+        if not old // 2 <= new <= old * 2:
+            bound = f"{'double' if new > old else 'half'} the current value {old}"
+            if name == "log.cleaner.threads":
+                verb = "increased to more than" if new > old else "reduced to less than"
+                yield f"Log cleaner threads cannot be {verb} {bound}"
+            else:
+                allowed = "should not be greater than" if new > old else "should be at least"
+                yield f"Dynamic thread count update validation failed for {name}={new}, value {allowed} {bound}"
 
 
 def check_topic(config: TypedAccess) -> Iterator[Finding]:

@@ -14,10 +14,11 @@ from .table import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS
 class GroupConfig(Overrides):
     """Every setting of a group by name (Kafka's GroupConfig): what the group has, or else what the broker's say."""
 
-    __slots__ = ()
+    __slots__ = ("_broker",)
 
     def __init__(self, overrides: Mapping[str, str], broker: BrokerConfig) -> None:
         """Put ``overrides`` over the settings of ``broker``. Raises ConfigError."""
+        self._broker = broker
         defaults = {setting.name: _default(setting, broker) for setting in GROUP_SETTINGS.values()}
         super().__init__(GROUP_SETTINGS, overrides, defaults, ConfigSource.GROUP)
         problems = {}
@@ -29,10 +30,7 @@ class GroupConfig(Overrides):
             raise ConfigError(problems[name] for name in sorted(problems))
 
     def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
-        if setting.name in self._overrides:
-            return ()
-        value = setting.format(self._values[setting.name])
-        return (ConfigSynonym(setting.name, value, ConfigSource.DEFAULT),)
+        return self._broker.synonyms_of(setting.synonyms[0].name) if setting.synonyms else ()
 
 
 class ClientMetricsConfig(Overrides):

@@ -62,7 +62,7 @@ class TopicConfig(Overrides):
         self.retention_bytes = self.int("retention.bytes")
 
     def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
-        return self._broker.synonyms_among(tuple(synonym.name for synonym in setting.synonyms))
+        return self._broker.synonyms_of(setting.synonyms[0].name) if setting.synonyms else ()
 
 
 def validate_topic_overrides(overrides: Mapping[str, str | None], broker: BrokerConfig | None = None) -> None:

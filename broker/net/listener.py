@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...protocol.framing import SCRATCH_BYTES, BufferPool
 from ..config import BrokerConfig, Listener
-from .advertise import advertiser, container_gateway
+from .advertise import advertiser, container_gateways
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -46,12 +46,11 @@ class Shared:
         self.frame_bytes_max = broker.config.int("socket.request.max.bytes")
         self.route = broker.dispatcher.route
         self.connections: set[Connection] = set()
-        self._gateway = container_gateway()
         self.configure(broker.config)
 
     def configure(self, config: BrokerConfig) -> None:
         """Go on with other settings, also for the connections that there are."""
-        self.advertise = advertiser(config.advertised_listeners, self._gateway)
+        self.advertise = advertiser(config.advertised_listeners, container_gateways)
         for connection in self.connections:
             connection.session.advertise = self.advertise
         self._connections_max = config.int("max.connections")

@@ -100,6 +100,37 @@ class ResourceConfigured(NamedTuple):
     configs: Mapping[str, str]
 
 
+# What a quota holds for: (type, name) pairs, by type; None is the default of the type (Kafka's ClientQuotaEntity).
+QuotaEntity = tuple[tuple[str, str | None], ...]
+
+
+class QuotasStored(NamedTuple):
+    """Replace the quotas of ``entity``; without any nothing is kept of it."""
+
+    entity: QuotaEntity
+    quotas: Mapping[str, float]
+
+
+class ScramCredential(NamedTuple):
+    """What proves that a user knows a password (RFC 5802). ``mechanism``: as Kafka's ScramMechanism numbers them."""
+
+    user: str
+    mechanism: int
+    iterations: int
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+
+
+class ScramCredentialStored(NamedTuple):
+    credential: ScramCredential
+
+
+class ScramCredentialRemoved(NamedTuple):
+    user: str
+    mechanism: int
+
+
 class LeaderEpochsBumped(NamedTuple):
     """Every partition gets the next leader epoch: the log may have lost its tail in a crash."""
 
@@ -132,6 +163,9 @@ Change = (
     | TopicConfigured
     | PartitionsAdded
     | ResourceConfigured
+    | QuotasStored
+    | ScramCredentialStored
+    | ScramCredentialRemoved
     | LeaderEpochsBumped
     | GroupStored
     | GroupRemoved

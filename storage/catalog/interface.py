@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ..flusher import SyncJob
-from .changes import Change, CommittedOffset, StoredGroup, StoredTopic
+from .changes import Change, CommittedOffset, QuotaEntity, ScramCredential, StoredGroup, StoredTopic
 
 
 class Catalog(Protocol):
@@ -30,6 +30,11 @@ class Catalog(Protocol):
         """Tidy up what commits leave behind; may take milliseconds, may be called from any thread."""
         ...
 
+    @property
+    def revision(self) -> int:
+        """How many commits there have been since it was opened, and one for what was there."""
+        ...
+
     def cluster_id(self) -> str:
         """Return the id that was drawn when the catalog was made (22 characters, URL-safe base64)."""
         ...
@@ -44,6 +49,14 @@ class Catalog(Protocol):
 
     def configs(self) -> Mapping[tuple[int, str], Mapping[str, str]]:
         """Return the settings of everything but topics, by type and name of the resource."""
+        ...
+
+    def quotas(self) -> Mapping[QuotaEntity, Mapping[str, float]]:
+        """Return all quotas, by entity."""
+        ...
+
+    def scram_credentials(self) -> Sequence[ScramCredential]:
+        """Return all SCRAM credentials."""
         ...
 
     def groups(self) -> Sequence[StoredGroup]:

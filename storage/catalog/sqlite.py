@@ -28,7 +28,12 @@ from .changes import (
     OffsetsCommitted,
     OffsetsRemoved,
     PartitionsAdded,
+    QuotaEntity,
+    QuotasStored,
     ResourceConfigured,
+    ScramCredential,
+    ScramCredentialRemoved,
+    ScramCredentialStored,
     StoredGroup,
     StoredTopic,
     TopicConfigured,
@@ -67,6 +72,11 @@ MIGRATIONS = (
         resource_type INTEGER NOT NULL, resource_name TEXT NOT NULL, configs TEXT NOT NULL,
         PRIMARY KEY (resource_type, resource_name)
     ) WITHOUT ROWID;
+    CREATE TABLE quotas (entity TEXT PRIMARY KEY, quotas TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE scram_credentials (
+        user TEXT NOT NULL, mechanism INTEGER NOT NULL, iterations INTEGER NOT NULL, salt BLOB NOT NULL,
+        stored_key BLOB NOT NULL, server_key BLOB NOT NULL, PRIMARY KEY (user, mechanism)
+    ) WITHOUT ROWID;
     """,
 )
 
@@ -87,6 +97,7 @@ class SqliteCatalog:
         self._path = path
         self._closed = threading.Lock()
         self._commits = 0
+        self.revision = 1
         self._failure: OSError | None = None
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -130,6 +141,7 @@ class SqliteCatalog:
                     _WRITERS[type(change)](db, change)
                 db.execute("COMMIT")
                 self._commits += 1
+                self.revision += 1
             except BaseException:
                 db.rollback()
                 raise
@@ -213,6 +225,15 @@ class SqliteCatalog:
         rows = self._rows("SELECT resource_type, resource_name, configs FROM configs")
         return {(resource_type, name): json.loads(configs) for resource_type, name, configs in rows}
 
+    def quotas(self) -> dict[QuotaEntity, dict[str, float]]:
+        rows = self._rows("SELECT entity, quotas FROM quotas")
+        return {
+            tuple((kind, name) for kind, name in json.loads(entity)): json.loads(quotas) for entity, quotas in rows
+        }
+
+    def scram_credentials(self) -> list[ScramCredential]:
+        return [ScramCredential(*row) for row in self._rows("SELECT * FROM scram_credentials")]
+
     def groups(self) -> list[StoredGroup]:
         members: dict[str, list[GroupMember]] = {}
         for group_id, *row in self._rows("SELECT * FROM group_members ORDER BY group_id, member_id"):
@@ -276,6 +297,22 @@ def _configure_resource(db: sqlite3.Connection, change: ResourceConfigured) -> N
         db.execute("DELETE FROM configs WHERE resource_type = ? AND resource_name = ?", change[:2])
 
 
+def _store_quotas(db: sqlite3.Connection, change: QuotasStored) -> None:
+    entity = json.dumps(change.entity)
+    if change.quotas:
+        db.execute("INSERT OR REPLACE INTO quotas VALUES (?, ?)", (entity, json.dumps(dict(change.quotas))))
+    else:
+        db.execute("DELETE FROM quotas WHERE entity = ?", (entity,))
+
+
+def _store_scram_credential(db: sqlite3.Connection, change: ScramCredentialStored) -> None:
+    db.execute("INSERT OR REPLACE INTO scram_credentials VALUES (?, ?, ?, ?, ?, ?)", change.credential)
+
+
+def _remove_scram_credential(db: sqlite3.Connection, change: ScramCredentialRemoved) -> None:
+    db.execute("DELETE FROM scram_credentials WHERE user = ? AND mechanism = ?", change)
+
+
 def _bump_leader_epochs(db: sqlite3.Connection, change: LeaderEpochsBumped) -> None:
     del change
     db.execute("UPDATE topics SET leader_epoch = leader_epoch + 1")
@@ -316,6 +353,9 @@ _WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     TopicConfigured: _configure_topic,
     PartitionsAdded: _add_partitions,
     ResourceConfigured: _configure_resource,
+    QuotasStored: _store_quotas,
+    ScramCredentialStored: _store_scram_credential,
+    ScramCredentialRemoved: _remove_scram_credential,
     LeaderEpochsBumped: _bump_leader_epochs,
     GroupStored: _store_group,
     GroupRemoved: _remove_group,

@@ -129,10 +129,15 @@ def test_synonyms_are_topic_then_static_then_default():
     )
 
 
-def test_a_value_from_the_broker_is_static_and_bears_the_topics_unit():
+def test_a_value_from_the_broker_is_static():
+    described = entry(TopicConfig({}, BrokerConfig.of({"log.retention.ms": "1"})), "retention.ms")
+    assert (described.value, described.source) == ("1", ConfigSource.STATIC_BROKER)
+    assert described.synonyms == (("log.retention.ms", "1", 4), ("log.retention.hours", "168", 5))
+
+
+def test_a_value_under_another_name_counts_but_is_not_told():
     described = entry(TopicConfig({}, BrokerConfig.of({"log.retention.hours": "1"})), "retention.ms")
-    assert (described.value, described.source) == ("3600000", ConfigSource.STATIC_BROKER)
-    assert described.synonyms == (("log.retention.hours", "1", 4), ("log.retention.hours", "168", 5))
+    assert (described.value, described.source, described.synonyms) == ("3600000", ConfigSource.DEFAULT, ())
 
 
 def test_a_setting_no_broker_setting_stands_behind_has_no_synonyms_until_it_is_set():

@@ -23,7 +23,11 @@ from barnabas.storage.catalog import (
     OffsetsCommitted,
     OffsetsRemoved,
     PartitionsAdded,
+    QuotasStored,
     ResourceConfigured,
+    ScramCredential,
+    ScramCredentialRemoved,
+    ScramCredentialStored,
     StoredGroup,
     StoredTopic,
     TopicConfigured,
@@ -37,6 +41,9 @@ from barnabas.storage.errors import CatalogError
 ORDERS = StoredTopic(b"o" * 16, "orders", 3, 0, {"cleanup.policy": "compact", "retention.ms": "-1"})
 EVENTS = StoredTopic(b"e" * 16, "events", 1, 5, {})
 MEMBER = GroupMember("m-1", "instance", "client", "/127.0.0.1", 45_000, 300_000, b"\0meta", b"\xffassigned")
+EMPTY: dict[str, Any] = {kind: {} for kind in ("topics", "configs", "quotas", "scram", "groups", "offsets")}
+QUOTAS = QuotasStored((("client-id", None), ("user", "alice")), {"producer_byte_rate": 1e6})
+CREDENTIAL = ScramCredential("alice", 1, 4096, b"salt", b"stored", b"server")
 GROUP = StoredGroup("g", "consumer", 7, "range", "m-1", 1_700_000_000_000, [MEMBER])
 
 
@@ -62,6 +69,8 @@ def dump(catalog: SqliteCatalog) -> dict[str, Any]:
     return {
         "topics": {topic.name: topic for topic in catalog.topics()},
         "configs": dict(catalog.configs()),
+        "quotas": dict(catalog.quotas()),
+        "scram": {credential[:2]: credential for credential in catalog.scram_credentials()},
         "groups": {group.group_id: group for group in catalog.groups()},
         "offsets": {group_id: {o[:2]: o for o in catalog.offsets(group_id)} for group_id in group_ids},
     }
@@ -101,7 +110,7 @@ def test_a_group_comes_back_as_it_was_stored_and_is_replaced_as_a_whole(catalog)
 def test_a_group_goes_with_its_members_and_offsets(catalog):
     catalog.commit(GroupStored(GROUP), OffsetsCommitted("g", [offset()]))
     catalog.commit(GroupRemoved("g"))
-    assert dump(catalog) == {"topics": {}, "configs": {}, "groups": {}, "offsets": {}}
+    assert dump(catalog) == EMPTY
     catalog.commit(GroupStored(GROUP._replace(members=[])))
     assert catalog.groups()[0].members == []
 
@@ -125,6 +134,8 @@ def test_offsets_are_overwritten_and_removed_one_by_one(catalog):
         TopicConfigured("events", {"a": "b"}),
         PartitionsAdded("events", 4),
         ResourceConfigured(4, "", {"a": "b"}),
+        QUOTAS,
+        ScramCredentialStored(CREDENTIAL),
         LeaderEpochsBumped(),
         GroupStored(GROUP),
         GroupRemoved("old"),
@@ -215,6 +226,8 @@ def test_a_damaged_page_is_a_catalog_error_when_it_is_met(path):
         GroupStored(GROUP),
         OffsetsCommitted("g", [offset()]),
         ResourceConfigured(4, "", {"a": "b"}),
+        QUOTAS,
+        ScramCredentialStored(CREDENTIAL),
     )
     catalog.close()
     size = path.stat().st_size
@@ -351,6 +364,15 @@ OFFSETS = st.builds(
     CommittedOffset, NAMES, st.integers(0, 3), st.integers(0, 2**63 - 1), st.integers(-1, 5), st.text(max_size=5),
     st.integers(0, 2**63 - 1), st.integers(-1, 2**63 - 1),
 )  # fmt: skip
+SCRAM = st.builds(
+    ScramCredential,
+    NAMES,
+    st.integers(1, 2),
+    st.integers(4096, 16384),
+    st.binary(max_size=3),
+    st.binary(max_size=3),
+    st.binary(max_size=3),
+)
 CHANGES = st.one_of(
     st.builds(TopicCreated, TOPICS),
     st.builds(TopicRemoved, NAMES),
@@ -362,6 +384,13 @@ CHANGES = st.one_of(
         NAMES,
         st.dictionaries(st.text(max_size=5), st.text(), max_size=2),
     ),
+    st.builds(
+        QuotasStored,
+        st.tuples(st.tuples(st.just("user"), st.none() | NAMES)),
+        st.dictionaries(NAMES, st.floats(0, 9)),
+    ),
+    st.builds(ScramCredentialStored, SCRAM),
+    st.builds(ScramCredentialRemoved, NAMES, st.integers(1, 2)),
     st.just(LeaderEpochsBumped()),
     st.builds(GroupStored, STORED_GROUPS),
     st.builds(GroupRemoved, GROUPS),
@@ -396,6 +425,14 @@ def change_model(model: dict[str, Any], change: Change) -> None:
             model["configs"].pop((resource_type, name), None)
             if configs:
                 model["configs"][resource_type, name] = configs
+        case QuotasStored(entity, quotas):
+            model["quotas"].pop(entity, None)
+            if quotas:
+                model["quotas"][entity] = quotas
+        case ScramCredentialStored(credential):
+            model["scram"][credential[:2]] = credential
+        case ScramCredentialRemoved(user, mechanism):
+            model["scram"].pop((user, mechanism), None)
         case LeaderEpochsBumped():
             for name, topic in topics.items():
                 topics[name] = topic._replace(leader_epoch=topic.leader_epoch + 1)
@@ -416,7 +453,7 @@ def change_model(model: dict[str, Any], change: Change) -> None:
 def test_it_does_what_a_dict_does(tmp_path_factory, commits, data):
     path = tmp_path_factory.mktemp("model") / "catalog.sqlite"
     catalog = SqliteCatalog(path, ManualClock())
-    model: dict[str, Any] = {"topics": {}, "configs": {}, "groups": {}, "offsets": {}}
+    model: dict[str, Any] = {kind: {} for kind in EMPTY}
     for changes in commits:
         changed = copy.deepcopy(model)
         try:

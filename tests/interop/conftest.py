@@ -1,0 +1,29 @@
+"""What the interoperability suites share: each runs against Barnabas or, to compare, against Apache Kafka."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.apache_kafka import ApacheKafka
+from support.process import BrokerProcess, running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/interop/" in item.path.as_posix():
+            item.add_marker(pytest.mark.interop)
+
+
+@pytest.fixture(scope="session")
+def against(request: pytest.FixtureRequest) -> str:
+    """``barnabas`` or ``kafka``, as ``--against`` says."""
+    return str(request.config.getoption("--against"))
+
+
+@pytest.fixture(scope="session")
+def server(against: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess | ApacheKafka]:
+    """One broker, node 1, for the tests of a session, which have topics and groups of their own."""
+    data_dir: Path = tmp_path_factory.mktemp(against) / "data"
+    start = running if against == "barnabas" else ApacheKafka.running
+    with start(data_dir) as process:
+        yield process
