@@ -11,7 +11,7 @@ from ..protocol.errors import ErrorCode
 from ..protocol.header import API_VERSIONS_KEY, response_header_is_tagged
 from ..protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
 from .errors import CloseConnection, code_for
-from .registry import Answer, Api
+from .registry import Answer, Api, Apis
 
 if TYPE_CHECKING:
     from ..protocol.codec import Buffer
@@ -77,7 +77,7 @@ class Route:
 class Dispatcher:
     """Finds the route of a request; each is compiled when it is first used."""
 
-    def __init__(self, apis: dict[int, Api]) -> None:
+    def __init__(self, apis: Apis) -> None:
         self.apis = apis
         self._routes: dict[int, Route] = {}
 
@@ -99,10 +99,8 @@ class Dispatcher:
     def api_versions(self) -> list[ApiVersion]:
         """Return what ApiVersions says: the ranges of everything that has a handler."""
         return [
-            ApiVersion(
-                api_key=key, min_version=api.request.advertised.lowest, max_version=api.request.advertised.highest
-            )
-            for key, api in self.apis.items()
+            ApiVersion(api_key=key, min_version=versions.lowest, max_version=versions.highest)
+            for key, versions in self.apis.advertised()
         ]
 
 

@@ -2,11 +2,11 @@
 
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from ..protocol.errors import ErrorCode
-from ..protocol.schema import Request, Response
+from ..protocol.schema import Request, Response, Versions
 from .context import Context
 
 Answer = Response | None | Awaitable[Response | None]
@@ -57,18 +57,47 @@ def _refuse_by_error_code(request: type[Request]) -> Refusal:
     return refuse
 
 
-def collect(package: str) -> dict[int, Api]:
-    """Import every module of ``package`` and return its APIs by key, in the order of the keys.
+class Apis(Mapping[int, Api]):
+    """The APIs that have a handler, by key. A module of the package's RARE is imported when one of its APIs is asked
+    for: what RARE says of their versions is enough to advertise them."""
 
-    Raises TypeError when two handlers are declared for one key.
-    """
-    found: dict[int, Api] = {}
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        for value in vars(importlib.import_module(f"{package}.{module.name}")).values():
+    def __init__(self, package: str) -> None:
+        """Raises TypeError when two handlers are declared for one key."""
+        self._package = importlib.import_module(package)
+        rare: Mapping[str, Mapping[int, tuple[int, int]]] = getattr(self._package, "RARE", {})
+        self._rare = {key: module for module, ranges in rare.items() for key in ranges}
+        self._ranges = {key: Versions(*bounds) for ranges in rare.values() for key, bounds in ranges.items()}
+        self._loaded: dict[int, Api] = {}
+        for module in pkgutil.iter_modules(self._package.__path__):
+            if module.name not in rare:
+                self._load(module.name)
+
+    def _load(self, module: str) -> None:
+        for value in vars(importlib.import_module(f"{self._package.__name__}.{module}")).values():
             api = getattr(value, "api", None)
             if isinstance(api, Api) and api.handler is value:
                 key = api.request.api_key
-                if found.get(key, api) is not api:
+                if self._loaded.get(key, api) is not api or self._rare.get(key, module) != module:
                     raise TypeError(f"{api.request.api_name()} has two handlers")
-                found[key] = api
-    return dict(sorted(found.items()))
+                self._loaded[key] = api
+                self._ranges[key] = api.request.advertised
+
+    def __getitem__(self, key: int) -> Api:
+        if key not in self._loaded:
+            self._load(self._rare[key])
+        return self._loaded[key]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._ranges))
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    def advertised(self) -> Iterator[tuple[int, Versions]]:
+        """Yield each key with the versions that ApiVersions tells of, in the order of the keys."""
+        return iter(sorted(self._ranges.items()))
+
+
+def collect(package: str) -> Apis:
+    """Return the APIs of a package of handlers. Raises TypeError when two are declared for one key."""
+    return Apis(package)

@@ -49,14 +49,26 @@ def test_all_apis_of_kafka_for_clients_are_declared() -> None:
     assert {request.api_key for request in REQUESTS} == set(range(93)) - controllers_only - removed
 
 
-def test_starting_a_broker_loads_only_messages_that_have_a_handler() -> None:
+def test_starting_a_broker_loads_only_messages_that_most_clients_use() -> None:
     code = (
         "import sys; from barnabas.broker.registry import collect; collect('barnabas.broker.apis');"
         "print(*[name for name in sys.modules if name.startswith('barnabas.protocol.messages.')])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    needed = {api.request.__module__ for api in APIS.values()}
+    needed = {
+        api.request.__module__ for api in APIS.values() if api.handler.__module__.rpartition(".")[2] not in apis.RARE
+    }
     assert set(loaded) == needed | {"barnabas.protocol.messages.leadership"}
+
+
+@pytest.mark.parametrize("module", apis.RARE)
+def test_what_is_said_of_rare_apis_before_they_are_loaded_is_true(module: str) -> None:
+    declared = {
+        key: tuple(api.request.advertised)
+        for key, api in APIS.items()
+        if api.handler.__module__ == f"{apis.__name__}.{module}"
+    }
+    assert declared == apis.RARE[module]
 
 
 def test_a_handler_lives_where_its_messages_do() -> None:
