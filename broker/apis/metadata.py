@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 from ...protocol.codec import Encode, encoder
 from ...protocol.errors import ErrorCode
@@ -19,11 +19,11 @@ from ...protocol.messages.metadata import (
     MetadataResponseTopic,
 )
 from ...protocol.primitives import ZERO_UUID
+from ...protocol.schema import Struct
 from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from ..context import Context
 from ..errors import ApiError, code_for
-from ..partitions.partition import Partition
-from ..partitions.topics import INTERNAL_TOPICS, Topic
+from ..partitions.topics import INTERNAL_TOPICS, PARTITIONS_PER_REQUEST_MAX, Topic
 from ..registry import Answer, handles
 
 _BROKERS, _CONTROLLERS = 1, 2
@@ -126,27 +126,33 @@ def _describe(topic: Topic, version: int, with_operations: bool, node_id: int) -
             name=topic.name,
             topic_id=topic.topic_id,
             is_internal=topic.name in INTERNAL_TOPICS,
-            partitions=[_describe_partition(partition, node_id) for partition in topic.partitions],
+            partitions=[
+                _describe_partition(version, partition.index, partition.leader_epoch, node_id)
+                for partition in topic.partitions
+            ],
             topic_authorized_operations=TOPIC_OPERATIONS if with_operations else NOT_ASKED,
         )
-        described = b"".join(_encoder(version)(told))
+        described = b"".join(_encoder(MetadataResponseTopic, version)(told))
         topic.described[version, with_operations] = described
     return described
 
 
-@cache
-def _encoder(version: int) -> Encode:
-    return encoder(MetadataResponseTopic, version, version in MetadataRequest.flexible)
-
-
-def _describe_partition(partition: Partition, node_id: int) -> MetadataResponsePartition:
-    return MetadataResponsePartition(
-        partition_index=partition.index,
+@lru_cache(maxsize=PARTITIONS_PER_REQUEST_MAX)
+def _describe_partition(version: int, index: int, leader_epoch: int, node_id: int) -> bytes:
+    """Return what there is to say of a partition, encoded: the same of the first one of every topic, and so on."""
+    told = MetadataResponsePartition(
+        partition_index=index,
         leader_id=node_id,
-        leader_epoch=partition.leader_epoch,
+        leader_epoch=leader_epoch,
         replica_nodes=[node_id],
         isr_nodes=[node_id],
     )
+    return b"".join(_encoder(MetadataResponsePartition, version)(told))
+
+
+@cache
+def _encoder(struct: type[Struct], version: int) -> Encode:
+    return encoder(struct, version, version in MetadataRequest.flexible)
 
 
 @handles(DescribeClusterRequest)

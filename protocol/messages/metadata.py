@@ -48,7 +48,7 @@ class MetadataResponseTopic(Struct):
     name: string | None = since("0+", nullable="12+")
     topic_id: uuid = since("10+")
     is_internal: boolean = since("1+")
-    partitions: list[MetadataResponsePartition] = since("0+")
+    partitions: list[MetadataResponsePartition | bytes] = since("0+")
     topic_authorized_operations: int32 = since("8+", -2147483648)
 
 

@@ -179,7 +179,7 @@ def metadata() -> None:
                 wire.receive_frame()
             used.append(load.cpu_seconds(ours.pid))
     first, again = used[1] - used[0], (used[2] - used[1]) / (ROUNDS * 100)
-    print(f"Metadata of 1,000 x 10 partitions       {first * 1e3:.0f} ms of CPU, then {again * 1e3:.2f} ms (target 20)")
+    print(f"Metadata of 1,000 x 10 partitions     {first * 1e3:.0f} ms of CPU, then {again * 1e3:.2f} ms (target 20)")
 
 
 def main() -> None:
