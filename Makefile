@@ -50,6 +50,16 @@ AGAINST ?= barnabas
 interop-python: $(VENV)/test.done  ## every admin call of the Python clients
 	$(BIN)/python -m pytest --against $(AGAINST) tests/interop/python $(ARGS)
 
+.PHONY: interop-go
+interop-go: $(VENV)/test.done  ## franz-go and sarama
+	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed and was not found."; exit 1; }
+	$(BIN)/python -m pytest --against $(AGAINST) tests/interop/go $(ARGS)
+
+.PHONY: interop-javascript
+interop-javascript: $(VENV)/test.done  ## kafkajs
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed and was not found."; exit 1; }
+	$(BIN)/python -m pytest --against $(AGAINST) tests/interop/javascript $(ARGS)
+
 .PHONY: docker-test
 docker-test: $(VENV)/test.done  ## the image and the compose file, on a Docker engine (here, or set up as root on Debian)
 	docker/test.sh $(BIN)/python $(ARGS)
@@ -80,4 +90,4 @@ bench: $(VENV)/test.done  ## speed and size, each beside a plain server in the s
 
 .PHONY: crash
 crash: $(VENV)/test.done  ## the slow tests: kill -9 twenty times, 5,000 connections, ...
-	$(BIN)/python -m pytest -m "slow and not conform" $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not conform and not interop" $(ARGS)
