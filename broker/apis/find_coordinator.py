@@ -3,6 +3,7 @@
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
 from ..context import Context
+from ..partitions.internal import CONSUMER_OFFSETS, ensure
 from ..registry import handles
 
 GROUP, TRANSACTION, SHARE = 0, 1, 2
@@ -37,6 +38,7 @@ def find_coordinator(request: FindCoordinatorRequest, context: Context) -> FindC
         for coordinator in response.coordinators:
             coordinator.error_message = response.error_message
         return response
+    ensure(CONSUMER_OFFSETS, context.broker.topics, context.broker.config)
     host, port = context.session.endpoint
     node_id = context.broker.node_id
     if not is_batched:

@@ -23,6 +23,7 @@ from ...protocol.schema import Struct
 from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from ..context import Context
 from ..errors import ApiError, code_for
+from ..partitions.internal import creation_of
 from ..partitions.topics import INTERNAL_TOPICS, PARTITIONS_PER_REQUEST_MAX, Topic
 from ..registry import Answer, handles
 
@@ -111,7 +112,7 @@ def _find(
             if not may_create:
                 raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             topics.check_name(name)
-            topic = topics.create(name, context.broker.config.int("num.partitions"), {})
+            topic = topics.create(name, *creation_of(name, context.broker.config))
         return describe(topic)
     except Exception as error:
         name = None if asked.topic_id != ZERO_UUID else asked.name

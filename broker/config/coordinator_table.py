@@ -12,6 +12,35 @@ MIGRATION_POLICIES = Validator(
 )
 
 
+def _assignment_intervals(kind: str) -> tuple[Setting, ...]:
+    """Return how often a new assignment may be computed, and which intervals a group may set."""
+    group = f"a {kind} group"
+    return (
+        Setting(
+            f"group.{kind}.assignment.interval.ms",
+            INT,
+            1000,
+            f"The least time between two assignments of {group}, in milliseconds; accepted.",
+            at_least(0),
+            Dynamic.CLUSTER_WIDE,
+        ),
+        Setting(
+            f"group.{kind}.min.assignment.interval.ms",
+            INT,
+            0,
+            f"The shortest assignment interval {group} may set, in milliseconds.",
+            at_least(0),
+        ),
+        Setting(
+            f"group.{kind}.max.assignment.interval.ms",
+            INT,
+            15_000,
+            f"The longest assignment interval {group} may set, in milliseconds.",
+            at_least(0),
+        ),
+    )
+
+
 def _bounds(kind: str) -> tuple[Setting, ...]:
     """Return the session and heartbeat settings, alike for every kind of group that heartbeats (KIP-848)."""
     group = f"a {kind} group"
@@ -100,8 +129,18 @@ COORDINATOR_TABLE = (
         "How long coordinator writes are gathered, in milliseconds; accepted.",
         at_least(-1),
     ),
+    Setting("group.coordinator.background.threads", INT, 2, "Threads for patterns; accepted.", at_least(1)),
+    Setting(
+        "group.coordinator.cached.buffer.max.bytes",
+        INT,
+        1_048_588,
+        "The largest buffer kept for coordinator writes; accepted.",
+        at_least(512 * 2**10),
+        Dynamic.CLUSTER_WIDE,
+    ),
     # Consumer groups (KIP-848)
     *_bounds("consumer"),
+    *_assignment_intervals("consumer"),
     Setting("group.consumer.max.size", INT, INT_MAX, "Members of a consumer group at most.", at_least(1)),
     Setting(
         "group.consumer.assignors",
@@ -119,6 +158,7 @@ COORDINATOR_TABLE = (
     ),
     # Share groups (KIP-932)
     *_bounds("share"),
+    *_assignment_intervals("share"),
     Setting("group.share.max.size", INT, 200, "Members of a share group at most.", between(1, 1000)),
     Setting(
         "group.share.delivery.count.limit",
@@ -155,9 +195,45 @@ COORDINATOR_TABLE = (
         "Records of one partition a share group may hold at a time.",
         between(100, 10_000),
     ),
+    Setting(
+        "group.share.min.delivery.count.limit",
+        INT,
+        2,
+        "The lowest limit of deliveries a share group may set.",
+        between(2, 5),
+    ),
+    Setting(
+        "group.share.max.delivery.count.limit",
+        INT,
+        10,
+        "The highest limit of deliveries a share group may set.",
+        between(5, 25),
+    ),
+    Setting(
+        "group.share.min.partition.max.record.locks",
+        INT,
+        100,
+        "The lowest limit of records held a share group may set.",
+        between(100, 2000),
+    ),
+    Setting(
+        "group.share.max.partition.max.record.locks",
+        INT,
+        4000,
+        "The highest limit of records held a share group may set.",
+        between(2000, 20_000),
+    ),
+    Setting(
+        "group.share.assignors",
+        LIST,
+        ("simple",),
+        "Assignors of share groups; accepted.",
+        list_of(empty_allowed=False),
+    ),
     Setting("group.share.max.share.sessions", INT, 2000, "Share sessions at most.", at_least(1)),
     # Streams groups (KIP-1071)
     *_bounds("streams"),
+    *_assignment_intervals("streams"),
     Setting("group.streams.max.size", INT, INT_MAX, "Members of a streams group at most.", at_least(1)),
     Setting("group.streams.num.standby.replicas", INT, 0, "Standby tasks of each streams task.", at_least(0)),
     Setting(

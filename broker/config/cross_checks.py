@@ -16,6 +16,7 @@ _POOLS = (
     "num.recovery.threads.per.data.dir",
     "num.replica.fetchers",
 )
+_SHARE_LIMITS = ("record.lock.duration.ms", "delivery.count.limit", "partition.max.record.locks")
 _TIMINGS = ("session.timeout.ms", "heartbeat.interval.ms")
 
 
@@ -73,8 +74,9 @@ def check_topic(config: TypedAccess) -> Iterator[Finding]:
 
 def check_group(config: TypedAccess, broker: TypedAccess) -> Iterator[Finding]:
     """Yield what Kafka would refuse about a group's settings, which keep the bounds that ``broker`` sets."""
-    bounded = [(kind, what) for kind in ("consumer", "share", "streams") for what in _TIMINGS]
-    for kind, what in (*bounded, ("share", "record.lock.duration.ms")):
+    timings = (*_TIMINGS, "assignment.interval.ms")
+    bounded = [(kind, what) for kind in ("consumer", "share", "streams") for what in timings]
+    for kind, what in (*bounded, *(("share", what) for what in _SHARE_LIMITS)):
         name, value = f"{kind}.{what}", config.int(f"{kind}.{what}")
         low, high = broker.int(f"group.{kind}.min.{what}"), broker.int(f"group.{kind}.max.{what}")
         if not low <= value <= high:

@@ -30,7 +30,10 @@ class GroupConfig(Overrides):
             raise ConfigError(problems[name] for name in sorted(problems))
 
     def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
-        return self._broker.synonyms_of(setting.synonyms[0].name) if setting.synonyms else ()
+        if setting.synonyms:
+            return self._broker.synonyms_of(setting.synonyms[0].name)
+        # As in Kafka, where a group setting without a broker's behind it has the name that such a one would have.
+        return (ConfigSynonym(f"group.{setting.name}", setting.format(setting.default), ConfigSource.DEFAULT),)
 
 
 class ClientMetricsConfig(Overrides):

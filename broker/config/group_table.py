@@ -18,7 +18,16 @@ def _timing(name: str, default: int, documentation: str, low: int = 1) -> Settin
     return Setting(name, INT, default, documentation, at_least(low), synonyms=(Synonym(f"group.{name}"),))
 
 
+def _assignment_interval(kind: str) -> Setting:
+    return _timing(
+        f"{kind}.assignment.interval.ms", 1000, f"The least time between two assignments of a {kind} group, in ms.", 0
+    )
+
+
 GROUP_TABLE = (
+    _assignment_interval("consumer"),
+    _assignment_interval("share"),
+    _assignment_interval("streams"),
     _timing("consumer.heartbeat.interval.ms", 5000, "How often a member of a consumer group says that it lives, ms."),
     _timing("consumer.session.timeout.ms", 45_000, "How long a member of a consumer group may be silent, in ms."),
     Setting(
@@ -27,6 +36,14 @@ GROUP_TABLE = (
         "latest",
         "Where a share group begins: earliest, latest, or by_duration:PnDTnHnMnS before now.",
         Validator(lambda value: bool(_OFFSET_RESET.fullmatch(value)), ": earliest, latest or by_duration:PnDTnHnMnS"),
+    ),
+    _timing("share.delivery.count.limit", 5, "How often a record is delivered before it is given up.", 2),
+    _timing("share.partition.max.record.locks", 2000, "Records of one partition that are held at a time.", 100),
+    Setting(
+        "share.renew.acknowledge.enable",
+        ConfigType.BOOLEAN,
+        True,
+        "Whether a member of a share group may prolong its hold on a record.",
     ),
     _timing("share.heartbeat.interval.ms", 5000, "How often a member of a share group says that it lives, ms."),
     Setting(

@@ -1,0 +1,34 @@
+"""Topics that Kafka keeps for its coordinators, and that clients look for. Here they are made when Kafka would make them
+and stay empty: what Kafka keeps in them is in the catalog."""
+
+from __future__ import annotations
+
+from ..config import BrokerConfig
+from .topics import Topic, Topics
+
+CONSUMER_OFFSETS, TRANSACTION_STATE = "__consumer_offsets", "__transaction_state"
+
+
+def creation_of(name: str, config: BrokerConfig) -> tuple[int, dict[str, str]]:
+    """Return how many partitions a topic gets that is made because somebody needs it, and with which settings
+    (AutoTopicCreationManager, GroupCoordinatorService, TransactionStateManager)."""
+    if name == CONSUMER_OFFSETS:
+        return config.int("offsets.topic.num.partitions"), {
+            "cleanup.policy": "compact",
+            "compression.type": "producer",
+            "segment.bytes": str(config.int("offsets.topic.segment.bytes")),
+        }
+    if name == TRANSACTION_STATE:
+        return config.int("transaction.state.log.num.partitions"), {
+            "cleanup.policy": "compact",
+            "compression.type": "uncompressed",
+            "min.insync.replicas": str(config.int("transaction.state.log.min.isr")),
+            "segment.bytes": str(config.int("transaction.state.log.segment.bytes")),
+            "unclean.leader.election.enable": "false",
+        }
+    return config.int("num.partitions"), {}
+
+
+def ensure(name: str, topics: Topics, config: BrokerConfig) -> Topic:
+    """Return the topic, made if it was not there. Raises CatalogError."""
+    return topics.get(name) or topics.create(name, *creation_of(name, config))
