@@ -12,7 +12,7 @@ from ..storage.clock import Clock, SystemClock
 from ..storage.datadir import DataDir, folders
 from ..storage.errors import LogOffline
 from ..storage.flusher import Syncable
-from .config import BrokerConfig, ConfigError
+from .config import BrokerConfig, ConfigError, Dynamics
 from .dispatch import Dispatcher
 from .groups import GroupCoordinator, GroupCoordinatorConfig
 from .net.listener import Server
@@ -68,12 +68,7 @@ class Broker:
             self.stored_configs = StoredConfigs(self.catalog)
             self.client_quotas = ClientQuotas(self.catalog)
             self.scram_credentials = ScramCredentials(self.catalog)
-            try:
-                self.config = self.config.changed(self.stored_configs.dynamics(self.node_id))
-            except ConfigError as error:
-                logger.error(
-                    "what was set while the broker ran does not fit its settings and has no effect: %s", error
-                )
+            self.config = _with_dynamics(self.config, self.stored_configs.dynamics(self.node_id))
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
             slots = self.config.int("max.incremental.fetch.session.cache.slots")
             self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
@@ -211,6 +206,22 @@ class Broker:
         self.groups.close()
         await self.server.stop()
         await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard
+
+
+def _with_dynamics(config: BrokerConfig, dynamics: Dynamics) -> BrokerConfig:
+    """Return the settings with those that were made while brokers ran, as far as they still fit."""
+    try:
+        return config.changed(dynamics)
+    except ConfigError:
+        for layer, settings in zip(Dynamics._fields, dynamics, strict=True):
+            for name, text in settings.items():
+                present = config.dynamic
+                kept = {**getattr(present, layer), name: text}
+                try:
+                    config = config.changed(present._replace(**{layer: kept}))
+                except ConfigError as error:
+                    logger.error("what was set while the broker ran has no effect any more: %s", error)
+        return config
 
 
 def _group_config(config: BrokerConfig) -> GroupCoordinatorConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 # Kafka's bound, which comes from how its metadata log keeps them.
 VALUE_LENGTH_MAX = 32767
+# A setting of one listener; those that concern the sockets of all may be set for all brokers.
+_OF_A_LISTENER = re.compile(
+    r"listener\.name\.[^.]*\.(?!(?:max\.connections|max\.connection\.creation\.rate|num\.network\.threads)$).*"
+)
 
 
 class ResourceType(IntEnum):
@@ -192,7 +197,10 @@ class _Broker:
         if not self._name:
             self._refuse(
                 "Cannot update these configs at default cluster level, broker id must be specified",
-                [name for name, setting in known.items() if setting.dynamic is Dynamic.PER_BROKER],
+                [
+                    *(name for name, setting in known.items() if setting.dynamic is Dynamic.PER_BROKER),
+                    *filter(_OF_A_LISTENER.fullmatch, wanted),
+                ],
             )
         try:
             changed = self._broker.config.changed(self._dynamics(wanted))

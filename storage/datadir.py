@@ -209,10 +209,8 @@ class DataDir:
     def note_log_starts(self) -> None:
         """Remember where each log begins now, so that it survives the death of the process. Raises StorageError."""
         for key, log in self.logs.items():
-            if log.log_start_offset > log.segments[0].base_offset:
+            if log.log_start_offset:  # also where a segment begins: the one before may not be gone when we die
                 self._log_starts[key] = log.log_start_offset
-            else:
-                self._log_starts.pop(key, None)
         self._write_log_starts()
 
     def _write_log_starts(self) -> None:

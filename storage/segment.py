@@ -337,7 +337,7 @@ class Segment:
     def unlink(self) -> None:
         """Remove the files; views that are still being sent keep what they show. Raises OSError."""
         self.close()
-        for suffix in (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX):
+        for suffix in (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, SNAPSHOT_SUFFIX):
             self.path(suffix).unlink(missing_ok=True)
 
     def close(self) -> None:

@@ -115,7 +115,7 @@ def _refusal(update: FeatureUpdateKey, version: int) -> str:
         return "A feature version cannot be less than 0."
     feature = FEATURES.get(update.feature)
     if feature is None:
-        return "" if wanted == 0 else f"Local controller does not support this feature: {update.feature}."
+        return "Local controller does not support this feature."
     if wanted != 0 and not feature.min_version <= wanted <= feature.max_version:
         return f"Local controller only supports versions {feature.min_version}-{feature.max_version}"
     if wanted < feature.finalized_version:

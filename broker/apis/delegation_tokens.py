@@ -25,12 +25,13 @@ _NEVER = -1
     leaves_out="all listeners are PLAINTEXT: DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as from Kafka",
 )
 def create_delegation_token(request: CreateDelegationTokenRequest, context: Context) -> CreateDelegationTokenResponse:
-    """Refuse (KafkaApis.allowTokenRequests)."""
-    del request, context
+    """Refuse, and say for whom it would have been (KafkaApis.allowTokenRequests)."""
+    del context
+    has_owner = bool(request.owner_principal_name)
     return CreateDelegationTokenResponse(
         error_code=_NOT_ALLOWED,
-        principal_type="User",
-        principal_name="ANONYMOUS",
+        principal_type=(request.owner_principal_type or "") if has_owner else "User",
+        principal_name=(request.owner_principal_name or "") if has_owner else "ANONYMOUS",
         token_requester_principal_type="User",
         token_requester_principal_name="ANONYMOUS",
         issue_timestamp_ms=_NEVER,

@@ -9,7 +9,6 @@ from ...protocol.messages.delete_records import (
     DeleteRecordsResponse,
     DeleteRecordsTopicResult,
 )
-from ...protocol.primitives import ZERO_UUID
 from ..context import Context
 from ..errors import code_for
 from ..registry import handles
@@ -46,7 +45,7 @@ def delete_records(request: DeleteRecordsRequest, context: Context) -> DeleteRec
         for asked in topic.partitions:
             result = DeleteRecordsPartitionResult(partition_index=asked.partition_index, low_watermark=_NONE)
             try:
-                partition = context.broker.topics.partition(topic.name, ZERO_UUID, asked.partition_index)
+                partition = context.broker.topics.named_partition(topic.name, asked.partition_index)
                 result.low_watermark = partition.delete_records(asked.offset)
             except Exception as error:
                 result.error_code = code_for(error)

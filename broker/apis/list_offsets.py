@@ -17,7 +17,6 @@ from ...protocol.messages.list_offsets import (
     OffsetForLeaderPartition,
     OffsetForLeaderTopicResult,
 )
-from ...protocol.primitives import ZERO_UUID
 from ...protocol.records import max_timestamp_record, offset_of_timestamp
 from ..context import Context
 from ..errors import ApiError, code_for
@@ -65,7 +64,7 @@ async def list_offsets(request: ListOffsetsRequest, context: Context) -> ListOff
                     raise ApiError(ErrorCode.INVALID_REQUEST, "the partition is named twice")
                 if asked.timestamp < 0 and context.api_version < _SINCE.get(asked.timestamp, 2**15):
                     raise ApiError(ErrorCode.UNSUPPORTED_VERSION)
-                partition = context.broker.topics.partition(topic.name, ZERO_UUID, asked.partition_index)
+                partition = context.broker.topics.named_partition(topic.name, asked.partition_index)
                 partition.check_leader_epoch(asked.current_leader_epoch)
                 is_committed = request.isolation_level == READ_COMMITTED
                 result.timestamp, result.offset = await _find(partition, asked.timestamp, is_committed)
@@ -136,7 +135,7 @@ def offset_for_leader_epoch(request: OffsetForLeaderEpochRequest, context: Conte
 def _end_of_epoch(topic: str, asked: OffsetForLeaderPartition, context: Context) -> EpochEndOffset:
     result = EpochEndOffset(partition=asked.partition)
     try:
-        partition = context.broker.topics.partition(topic, ZERO_UUID, asked.partition)
+        partition = context.broker.topics.named_partition(topic, asked.partition)
         partition.check_leader_epoch(asked.current_leader_epoch)
         log = partition.log
         result.leader_epoch, result.end_offset = log.epochs.end_of(

@@ -22,6 +22,9 @@ from ...storage.datadir import DataDir
 from ..context import Context
 from ..registry import handles
 
+# While it moves, a partition's folder has a name with ".", 32 hexadecimal digits and "-future" behind.
+_MOVABLE_LENGTH_MAX = 255 - 40
+
 
 @handles(DescribeLogDirsRequest)
 async def describe_log_dirs(request: DescribeLogDirsRequest, context: Context) -> DescribeLogDirsResponse:
@@ -95,7 +98,9 @@ def alter_replica_log_dirs(request: AlterReplicaLogDirsRequest, context: Context
             known = broker.topics.get(topic.name)
             for index in topic.partitions:
                 code = ErrorCode.NONE
-                if asked.path != here:
+                if len(f"{topic.name}-{index}") > _MOVABLE_LENGTH_MAX:
+                    code = ErrorCode.INVALID_TOPIC_EXCEPTION
+                elif asked.path != here:
                     code = ErrorCode.LOG_DIR_NOT_FOUND
                 elif known is None or not 0 <= index < len(known.partitions):
                     code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

@@ -24,7 +24,8 @@ from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from ..context import Context
 from ..errors import ApiError, code_for
 from ..partitions.internal import creation_of
-from ..partitions.topics import INTERNAL_TOPICS, PARTITIONS_PER_REQUEST_MAX, Topic
+from ..partitions.partition import INTERNAL_TOPICS
+from ..partitions.topics import PARTITIONS_PER_REQUEST_MAX, Topic
 from ..registry import Answer, handles
 
 _BROKERS, _CONTROLLERS = 1, 2

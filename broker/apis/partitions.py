@@ -33,7 +33,8 @@ from ..authorized import TOPIC_OPERATIONS
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..partitions.assignment import check_assignment
-from ..partitions.topics import INTERNAL_TOPICS, PARTITIONS_PER_REQUEST_MAX, Topic
+from ..partitions.partition import INTERNAL_TOPICS
+from ..partitions.topics import PARTITIONS_PER_REQUEST_MAX, Topic
 from ..registry import handles
 
 _PREFERRED, _UNCLEAN = 0, 1

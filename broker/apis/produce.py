@@ -19,8 +19,7 @@ from ...protocol.records import Codec
 from ...protocol.records.batch import ATTRIBUTES_OFFSET, CODEC_MASK
 from ..context import Context
 from ..errors import ApiError, CloseConnection, code_for, message_for
-from ..partitions.partition import Partition, RecordsRefused
-from ..partitions.topics import INTERNAL_TOPICS
+from ..partitions.partition import INTERNAL_TOPICS, Partition, RecordsRefused
 from ..registry import Answer, handles
 
 # Kafka's own admin client may write to internal topics.

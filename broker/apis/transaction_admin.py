@@ -17,7 +17,6 @@ from ...protocol.messages.transaction_admin import (
     TopicResponse,
     TransactionState,
 )
-from ...protocol.primitives import ZERO_UUID
 from ..context import Context
 from ..errors import code_for, message_for
 from ..registry import handles
@@ -105,7 +104,7 @@ def _describe(topic: str, index: int, context: Context) -> PartitionResponse:
     result = PartitionResponse(partition_index=index)
     try:
         context.broker.topics.check_name_form(topic)
-        entries = context.broker.topics.partition(topic, ZERO_UUID, index).log.producers.entries
+        entries = context.broker.topics.named_partition(topic, index).log.producers.entries
         result.active_producers = [
             ProducerState(
                 producer_id=producer_id,

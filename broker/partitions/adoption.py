@@ -13,7 +13,8 @@ from ...storage.recovery import leader_epoch_in
 from ...storage.segment import LOG_SUFFIX
 from ..config import BrokerConfig, TopicConfig
 from ..errors import ApiError
-from .topics import CLUSTER_METADATA_TOPIC, INTERNAL_TOPICS, Topics
+from .partition import INTERNAL_TOPICS
+from .topics import CLUSTER_METADATA_TOPIC, Topics
 
 _KAFKAS_OWN = INTERNAL_TOPICS | {CLUSTER_METADATA_TOPIC, "__share_group_state"}
 

@@ -1,5 +1,5 @@
-"""Topics that Kafka keeps for its coordinators, and that clients look for. Here they are made when Kafka would make them
-and stay empty: what Kafka keeps in them is in the catalog."""
+"""Topics that Kafka keeps for its coordinators, and clients look for: made when Kafka would make them, and empty.
+What Kafka keeps in them is in the catalog."""
 
 from __future__ import annotations
 

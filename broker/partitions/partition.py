@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _CODECS = {"uncompressed": Codec.NONE, **{codec.name.lower(): codec for codec in Codec if codec}}
 FOREVER_MS = 2**63 - 1
+# Kafka keeps these two for its coordinators.
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state"})
 # DeleteRecords: all there is.
 HIGH_WATERMARK = -1
 # The isolation level of a reader that must not see what is undecided (KIP-98); the other one is 0.
@@ -67,6 +69,7 @@ class Partition:
         "_log",
         "_offline",
         "_open",
+        "_readable_before",
         "config",
         "index",
         "is_durable",
@@ -95,6 +98,7 @@ class Partition:
         self._open = open_log
         self._log: PartitionLog | None = None
         self._offline: LogOffline | None = None
+        self._readable_before = 0
         self.is_gone = False
 
     @property
@@ -114,15 +118,17 @@ class Partition:
     def configure(self, config: TopicConfig) -> None:
         """Go on with other settings."""
         self.config = config
-        self.is_durable = self._acknowledge_durable or config.flush_messages == 1
         if self._log is not None:
+            # Consumers have seen what could be read before records began to wait for the disk.
+            self._readable_before = self.high_watermark
             self._log.configure(config)
+        self.is_durable = self._acknowledge_durable or config.flush_messages == 1
 
     @property
     def high_watermark(self) -> int:
         """Up to where consumers may read: with one replica all there is, or all that the disk has."""
         log = self.log
-        return log.recovery_point if self.is_durable else log.log_end_offset
+        return max(log.recovery_point, self._readable_before) if self.is_durable else log.log_end_offset
 
     @property
     def last_stable_offset(self) -> int:
@@ -269,10 +275,10 @@ class Partition:
 
         Raises ApiError, OffsetNotInLog, LogOffline.
         """
-        if "delete" not in self.config.list("cleanup.policy"):
-            raise ApiError(
-                ErrorCode.POLICY_VIOLATION, "records are only deleted where cleanup.policy has delete in it"
-            )
+        if self.topic in INTERNAL_TOPICS:
+            raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"records of {self.topic} cannot be deleted")
+        if self.config.is_compacted and "delete" not in self.config.list("cleanup.policy"):
+            raise ApiError(ErrorCode.POLICY_VIOLATION, "a topic that is compacted and nothing else keeps its records")
         high_watermark = self.high_watermark
         if offset == HIGH_WATERMARK:
             offset = high_watermark

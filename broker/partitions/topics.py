@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from ...storage.datadir import DataDir
 
 NAME_LENGTH_MAX = 249
-# Kafka keeps these two for its coordinators, and the third for its controllers.
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state"})
+# Kafka keeps it for its controllers.
 CLUSTER_METADATA_TOPIC = "__cluster_metadata"
 # Kafka's limit for one request; also what one topic may have here.
 PARTITIONS_PER_REQUEST_MAX = 10_000
@@ -106,6 +105,13 @@ class Topics:
         if 0 <= index < len(partitions):
             return partitions[index]
         raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+    def named_partition(self, name: str, index: int) -> Partition:
+        """Return a partition by its topic's name. Raises ApiError: UNKNOWN_TOPIC_OR_PARTITION."""
+        topic = self._by_name.get(name)
+        if topic is None or not 0 <= index < len(topic.partitions):
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return topic.partitions[index]
 
     def check_name_form(self, name: str) -> None:
         """Raises ApiError when no topic can have that name (Kafka's Topic.validate)."""
