@@ -60,6 +60,22 @@ interop-javascript: $(VENV)/test.done  ## kafkajs
 	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed and was not found."; exit 1; }
 	$(BIN)/python -m pytest --against $(AGAINST) tests/interop/javascript $(ARGS)
 
+.PHONY: jdk
+jdk:
+	@command -v javac >/dev/null && command -v mvn >/dev/null || { echo "A JDK (17 or newer) and Maven are needed:" \
+		"apt-get install default-jdk-headless maven (macOS: brew install openjdk maven)."; exit 1; }
+
+.PHONY: kafka
+kafka: $(VENV)/test.done jdk  ## fetch Apache Kafka itself, to compare with
+	@PYTHONPATH=tests $(BIN)/python -c "from support.apache_kafka import install; print(install())"
+
+.PHONY: interop-java
+interop-java: kafka  ## Kafka's own tools and the Java clients
+	$(BIN)/python -m pytest --against $(AGAINST) tests/interop/java $(ARGS)
+
+.PHONY: interop
+interop: interop-python interop-go interop-javascript interop-java  ## all of these
+
 .PHONY: docker-test
 docker-test: $(VENV)/test.done  ## the image and the compose file, on a Docker engine (here, or set up as root on Debian)
 	docker/test.sh $(BIN)/python $(ARGS)

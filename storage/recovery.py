@@ -17,6 +17,7 @@ from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
 from .log import LogSettings
 from .producers import ProducerStates, SnapshotCorrupt
 from .segment import (
+    DELETED_SUFFIX,
     INDEX_INTERVAL_BYTES,
     INDEX_SUFFIX,
     LOG_SUFFIX,
@@ -101,6 +102,8 @@ def leader_epoch_in(directory: Path) -> int:
 
 def _find_segments(directory: Path, clock: Clock) -> list[Segment]:
     now_ms = clock.now_ms()
+    for left in directory.glob(f"*{DELETED_SUFFIX}"):
+        left.unlink()
     bases = sorted(int(path.stem) for path in directory.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
     if not bases:
         return [Segment.create(directory, 0, now_ms)]

@@ -8,6 +8,7 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..protocol.records import BATCH_OVERHEAD, LOG_OVERHEAD, NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
@@ -19,6 +20,9 @@ LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
 TIME_INDEX_SUFFIX = ".timeindex"
 SNAPSHOT_SUFFIX = ".snapshot"
+# What lies beside a segment and goes with it.
+_FILES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
+DELETED_SUFFIX = ".deleted"
 
 # base offset, length, last offset delta: what it takes to step from batch to batch
 STEP = struct.Struct(">qi11xi")
@@ -53,6 +57,7 @@ class Segment:
         "first_timestamp",
         "index",
         "is_indexed",
+        "is_retired",
         "max_timestamp",
         "max_timestamp_offset",
         "size",
@@ -66,6 +71,7 @@ class Segment:
         self.base_offset = base_offset
         self.created_ms = created_ms
         self._fd = -1
+        self.is_retired = False
         self.size = os.stat(self.path(LOG_SUFFIX)).st_size
         self._map: mmap.mmap | None = None
         self._map_bytes = 0
@@ -95,7 +101,8 @@ class Segment:
         return self._fd
 
     def path(self, suffix: str) -> Path:
-        return self.directory / file_name(self.base_offset, suffix)
+        name = file_name(self.base_offset, suffix)
+        return self.directory / (name + DELETED_SUFFIX if self.is_retired else name)
 
     def append(self, batch: memoryview, last_offset: int, max_timestamp: int, index_interval_bytes: int) -> None:
         """Write a batch behind the others; all of it or, with OSError, none."""
@@ -334,10 +341,18 @@ class Segment:
             raise LogCorrupt(f"{self.path(LOG_SUFFIX)}: no batch at position {position}")
         return base_offset, length + LOG_OVERHEAD, delta
 
+    def retire(self) -> None:
+        """Put the files aside under names that no other segment has: it is not the log's any more. Raises OSError."""
+        names = [self.path(suffix) for suffix in _FILES]
+        self.is_retired = True
+        for name in names:
+            with suppress(FileNotFoundError):
+                name.rename(name.with_name(name.name + DELETED_SUFFIX))
+
     def unlink(self) -> None:
         """Remove the files; views that are still being sent keep what they show. Raises OSError."""
         self.close()
-        for suffix in (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, SNAPSHOT_SUFFIX):
+        for suffix in _FILES:
             self.path(suffix).unlink(missing_ok=True)
 
     def close(self) -> None:

@@ -208,6 +208,8 @@ class SegmentedLog:
         try:
             segment.warm(start, end)
         except OSError as error:
+            if segment.is_retired:
+                return  # the batches are held by their map, and its file is gone
             raise self.failed(error) from error
 
     def batch_at_or_after(self, timestamp_ms: int) -> memoryview | None:
@@ -224,7 +226,12 @@ class SegmentedLog:
         return None
 
     def batch_of_max_timestamp(self) -> memoryview | None:
-        newest = max(segment.max_timestamp for segment in self._indexed_segments())
+        first, *others = self._indexed_segments()
+        newest = first.max_timestamp
+        if self.log_start_offset > first.base_offset:  # it may be that of a record that was deleted
+            left = (header for _, header in first.headers(0) if header.last_offset >= self.log_start_offset)
+            newest = max((header.max_timestamp for header in left), default=NO_TIMESTAMP)
+        newest = max(newest, *(segment.max_timestamp for segment in others)) if others else newest
         return None if newest == NO_TIMESTAMP else self.batch_at_or_after(newest)
 
     def _indexed_segments(self) -> list[Segment]:
@@ -259,7 +266,14 @@ class SegmentedLog:
 
     def _retire(self, count: int) -> None:
         """Part with the first ``count`` segments."""
-        retired, self.segments = self.segments[:count], self.segments[count:]
+        retired = self.segments[:count]
+        try:
+            with self.files:  # their indexes may be being written
+                for segment in retired:
+                    segment.retire()
+        except OSError as error:
+            raise self.failed(error) from error
+        self.segments = self.segments[count:]
         del self._bases[:count]
         self.unsynced = [segment for segment in self.unsynced if segment not in retired]
         self._on_retire(retired)

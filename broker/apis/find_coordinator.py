@@ -1,12 +1,13 @@
-"""FindCoordinator: this broker, for every group."""
+"""FindCoordinator: this broker, for every group and transactional id."""
 
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
 from ..context import Context
-from ..partitions.internal import CONSUMER_OFFSETS, ensure
+from ..partitions.internal import CONSUMER_OFFSETS, TRANSACTION_STATE, ensure
 from ..registry import handles
 
 GROUP, TRANSACTION, SHARE = 0, 1, 2
+_STATE_TOPICS = {GROUP: CONSUMER_OFFSETS, TRANSACTION: TRANSACTION_STATE}
 _BATCHED_SINCE_VERSION = 4
 _NO_NODE = -1
 
@@ -25,20 +26,21 @@ def _refused(request: FindCoordinatorRequest, code: ErrorCode) -> FindCoordinato
 @handles(
     FindCoordinatorRequest,
     refuse=_refused,
-    leaves_out="groups only: transactions and share groups, not built yet, get INVALID_REQUEST",
+    leaves_out="share groups, not built, get INVALID_REQUEST",
 )
 def find_coordinator(request: FindCoordinatorRequest, context: Context) -> FindCoordinatorResponse:
-    """Name this broker as the coordinator. Transactions and share groups have none yet: INVALID_REQUEST says so."""
+    """Name this broker as the coordinator, and make the topic that Kafka makes for it."""
     is_batched = context.api_version >= _BATCHED_SINCE_VERSION
     keys = request.coordinator_keys if is_batched else [request.key]
-    if request.key_type != GROUP:
-        kind = {TRANSACTION: "transactions", SHARE: "share groups"}.get(request.key_type, "this key type")
+    state_topic = _STATE_TOPICS.get(request.key_type)
+    if state_topic is None:
+        kind = "share groups" if request.key_type == SHARE else "this key type"
         response = _refused(request, ErrorCode.INVALID_REQUEST)
         response.error_message = f"{kind} are not supported"
         for coordinator in response.coordinators:
             coordinator.error_message = response.error_message
         return response
-    ensure(CONSUMER_OFFSETS, context.broker.topics, context.broker.config)
+    ensure(state_topic, context.broker.topics, context.broker.config)
     host, port = context.session.endpoint
     node_id = context.broker.node_id
     if not is_batched:

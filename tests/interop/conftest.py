@@ -24,6 +24,7 @@ def against(request: pytest.FixtureRequest) -> str:
 def server(against: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess | ApacheKafka]:
     """One broker, node 1, for the tests of a session, which have topics and groups of their own."""
     data_dir: Path = tmp_path_factory.mktemp(against) / "data"
-    start = running if against == "barnabas" else ApacheKafka.running
-    with start(data_dir) as process:
+    # Kafka has to be told its node id, and tells where the value comes from.
+    server = running(data_dir, "-c", "node.id=1") if against == "barnabas" else ApacheKafka.running(data_dir)
+    with server as process:
         yield process

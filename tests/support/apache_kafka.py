@@ -70,13 +70,13 @@ class Result:
 def install() -> Path:
     """Fetch the jars of Apache Kafka unless they are here, and return their folder.
 
-    Raises RuntimeError when java or mvn is missing or fails.
+    Raises RuntimeError when the JDK or Maven is missing or fails.
     """
     done = _HOME / "install.done"
     wanted = "\n".join(":".join(module) for module in _MODULES)
     if done.is_file() and done.read_text() == wanted:
         return _HOME
-    for command in ("java", "mvn"):
+    for command in ("javac", "mvn"):
         if shutil.which(command) is None:
             raise RuntimeError(f"{command} is needed and is not installed (Debian: default-jdk-headless maven)")
     shutil.rmtree(_HOME, ignore_errors=True)

@@ -5,6 +5,7 @@ from support.wire import Wire
 
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
+from barnabas.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 
 
 @every_version(FindCoordinatorRequest)
@@ -24,7 +25,18 @@ def test_this_broker_coordinates_every_group(broker: BrokerProcess, wire: Wire, 
 
 
 @both_ends(FindCoordinatorRequest, since=1)
-@pytest.mark.parametrize("kind", [1, 2, 3, -1, 127])
+@pytest.mark.parametrize(("kind", "topic"), [(0, "__consumer_offsets"), (1, "__transaction_state")])
+def test_the_topic_that_clients_look_for_is_there_then(wire: Wire, version: int, kind: int, topic: str) -> None:
+    answer = wire.call(FindCoordinatorRequest(key="a", coordinator_keys=["a"], key_type=kind), version)
+    (found,) = answer.coordinators if version >= 4 else [answer]
+    assert (found.error_code, found.node_id) == (ErrorCode.NONE, 1)
+    asked = MetadataRequest(topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=False)
+    (described,) = wire.call(asked, 12).topics
+    assert (described.is_internal, len(described.partitions)) == (True, 50)
+
+
+@both_ends(FindCoordinatorRequest, since=1)
+@pytest.mark.parametrize("kind", [2, 3, -1, 127])
 def test_there_are_no_other_coordinators_yet(wire: Wire, version: int, kind: int) -> None:
     request = FindCoordinatorRequest(key="a", coordinator_keys=["a", "b"], key_type=kind)
     response = wire.call(request, version)
