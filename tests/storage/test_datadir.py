@@ -10,56 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.logs import START_MS, TOPIC_ID, Settings, append, batch, read_all
+from support.logs import TOPIC_ID, DataDirProcess, append, batch, read_all
 
 from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.checker import check
 from barnabas.storage.checkpoints import read_offsets
-from barnabas.storage.clock import ManualClock
 from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE, META_FILE, RECOVERY_POINTS_FILE, DataDir, folders
 from barnabas.storage.errors import CatalogError, DataDirLocked, LogOffline, StorageError
-from barnabas.storage.segments import SegmentedLog
 
 OTHER_ID = bytes(range(16, 32))
 
 
-class Process:
-    """Opens a data directory again and again, as broker processes do that end well or badly."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.clock = ManualClock(START_MS)
-        self.data_dir: DataDir | None = None
-        self.settings = Settings()
-
-    def start(self) -> DataDir:
-        self.data_dir = DataDir(self.path, self.clock, 1, lambda work: work())
-        return self.data_dir
-
-    def open(self, topic: str = "t", partition: int = 0, topic_id: bytes = TOPIC_ID) -> SegmentedLog:
-        assert self.data_dir is not None
-        return self.data_dir.open_log(topic, partition, topic_id, self.settings)
-
-    def stop(self) -> None:
-        if self.data_dir is not None:
-            self.data_dir.close()
-            self.data_dir = None
-
-    def crash(self) -> None:
-        """Leave the files as they are, and what holds them open to nobody."""
-        data_dir, self.data_dir = self.data_dir, None
-        assert data_dir is not None
-        data_dir.flusher.stop()
-        data_dir._background.shutdown()
-        for log in data_dir.logs.values():
-            log.let_go()
-        data_dir.catalog.close()
-        os.close(data_dir._lock)
-
-
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[Process]:
-    process = Process(tmp_path / "data")
+def process(tmp_path: Path) -> Iterator[DataDirProcess]:
+    process = DataDirProcess(tmp_path / "data")
     yield process
     process.stop()
 
@@ -121,7 +85,7 @@ def test_a_second_process_is_told_who_has_the_directory(process):
 def test_a_path_that_cannot_be_a_directory_is_an_error_for_people(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot use the data directory"):
-        Process(tmp_path / "file" / "data").start()
+        DataDirProcess(tmp_path / "file" / "data").start()
 
 
 def test_a_directory_whose_catalog_is_refused_is_let_go_of(process):
@@ -358,7 +322,7 @@ def test_a_directory_that_was_copied_while_it_was_open_can_be_opened(process, tm
     for content in contents:
         append(log, content)
     shutil.copytree(process.path, tmp_path / "copy")
-    copy = Process(tmp_path / "copy")
+    copy = DataDirProcess(tmp_path / "copy")
     copy.start()
     assert read_all(copy.open()) == contents
     copy.stop()

@@ -2,18 +2,42 @@
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
 from barnabas.protocol import codec
+from barnabas.protocol.messages.alter_configs import (
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsRequestAlterableConfig,
+    IncrementalAlterConfigsRequestAlterConfigsResource,
+    IncrementalAlterConfigsResponseAlterConfigsResourceResponse,
+)
+from barnabas.protocol.messages.configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResourceResult,
+)
+from barnabas.protocol.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsPartitionResult,
+    DeleteRecordsRequest,
+    DeleteRecordsTopic,
+)
 from barnabas.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
 from barnabas.protocol.messages.group_membership import (
     JoinGroupRequest,
     JoinGroupRequestProtocol,
     SyncGroupRequest,
     SyncGroupRequestAssignment,
+)
+from barnabas.protocol.messages.group_offsets import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetFetchRequest,
+    OffsetFetchRequestTopic,
 )
 from barnabas.protocol.messages.produce import (
     PartitionProduceData,
@@ -28,6 +52,10 @@ from barnabas.protocol.schema import Message, Request
 from .wire import Wire
 
 M = TypeVar("M", bound=Message)
+
+# Types of resources that have settings (ConfigResource.Type), and what becomes of a setting (AlterConfigOp.OpType).
+TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP = 2, 4, 8, 16, 32
+SET, DELETE, APPEND, SUBTRACT = range(4)
 
 _numbers = itertools.count()
 
@@ -65,6 +93,14 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def wait_until(holds: Callable[[], bool], timeout_s: float = 10) -> None:
+    """Wait for what happens in the background."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def batch(*values: bytes | None, keys: Iterable[bytes | None] = (), timestamp: int = 1000, **header: Any) -> bytes:
     """Return a batch with a record per value, or three records; ``timestamp`` in ms for all of them."""
     pairs = itertools.zip_longest(values or (b"a", b"b", b"c"), keys)
@@ -99,6 +135,57 @@ def make_topic(wire: Wire, partitions: int = 1, name: str = "", **configs: str) 
     (result,) = wire.call(request, 7).topics
     assert result.error_code == 0, result
     return Topic(name, result.topic_id)
+
+
+def increments(
+    kind: int, name: str, *steps: tuple[str, int, str | None], validate_only: bool = False
+) -> IncrementalAlterConfigsRequest:
+    """Ask to change one resource; a step is (setting, operation, value)."""
+    configs = [
+        IncrementalAlterConfigsRequestAlterableConfig(name=setting, config_operation=operation, value=value)
+        for setting, operation, value in steps
+    ]
+    resource = IncrementalAlterConfigsRequestAlterConfigsResource(
+        resource_type=kind, resource_name=name, configs=configs
+    )
+    return IncrementalAlterConfigsRequest(resources=[resource], validate_only=validate_only)
+
+
+def increment(
+    wire: Wire, kind: int, name: str, *steps: tuple[str, int, str | None], version: int = 1
+) -> IncrementalAlterConfigsResponseAlterConfigsResourceResponse:
+    """Change one resource and return its result."""
+    (result,) = wire.call(increments(kind, name, *steps), version).responses
+    return result  # type: ignore[no-any-return]
+
+
+def configure(wire: Wire, kind: int, name: str, **configs: str | None) -> None:
+    """Set settings, given with underscores instead of dots; None puts one back."""
+    steps = [
+        (setting.replace("_", "."), DELETE if value is None else SET, value) for setting, value in configs.items()
+    ]
+    result = increment(wire, kind, name, *steps)
+    assert result.error_code == 0, result
+
+
+def described(wire: Wire, kind: int, name: str, version: int = 4) -> dict[str, DescribeConfigsResourceResult]:
+    """Return the settings of one resource by name, with their synonyms."""
+    asked = DescribeConfigsResource(resource_type=kind, resource_name=name, configuration_keys=None)
+    request = DescribeConfigsRequest(resources=[asked], include_synonyms=True)
+    (result,) = wire.call(request, version).results
+    assert result.error_code == 0, result
+    return {config.name: config for config in result.configs}
+
+
+def overrides(wire: Wire, kind: int, name: str) -> dict[str, str | None]:
+    """Return what was set on one resource itself."""
+    own = {TOPIC: 1, BROKER: 2 if name else 3, CLIENT_METRICS: 7, GROUP: 8}[kind]
+    return {
+        config.name: synonym.value
+        for config in described(wire, kind, name).values()
+        for synonym in config.synonyms
+        if synonym.source == own and synonym.name == config.name
+    }
 
 
 def produce_request(topic: Topic, *batches: tuple[int, bytes | None], acks: int = -1) -> ProduceRequest:
@@ -164,6 +251,24 @@ def fetch(wire: Wire, topic: Topic, offset: int = 0, version: int = 18, **option
     return result
 
 
+def delete_request(*asked: tuple[str, int, int]) -> DeleteRecordsRequest:
+    """Ask to delete what lies before (topic name, partition, offset), each under a topic entry of its own."""
+    return DeleteRecordsRequest(
+        timeout_ms=1000,
+        topics=[
+            DeleteRecordsTopic(name=name, partitions=[DeleteRecordsPartition(partition_index=index, offset=offset)])
+            for name, index, offset in asked
+        ],
+    )
+
+
+def delete_records(wire: Wire, topic: Topic, offset: int, version: int = 2) -> DeleteRecordsPartitionResult:
+    """Delete what lies before ``offset`` in partition 0 and return the result."""
+    (answered,) = wire.call(delete_request((topic.name, 0, offset)), version).topics
+    (result,) = answered.partitions
+    return result  # type: ignore[no-any-return]
+
+
 def end_offset(wire: Wire, topic: Topic) -> int:
     """Return how many records partition 0 has had."""
     return fetch(wire, topic).high_watermark
@@ -211,3 +316,40 @@ def stable_alone(wire: Wire, **values: Any) -> Member:
     )
     assert wire.call(request, 3).error_code == 0
     return member
+
+
+def commit_request(group: str, topic: Topic, *offsets: tuple[int, int], **values: Any) -> OffsetCommitRequest:
+    """Ask to commit (partition, offset) pairs of one topic."""
+    metadata = values.pop("metadata", "note")
+    return OffsetCommitRequest(
+        group_id=group,
+        topics=[
+            OffsetCommitRequestTopic(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partitions=[
+                    OffsetCommitRequestPartition(
+                        partition_index=index,
+                        committed_offset=offset,
+                        committed_leader_epoch=0,
+                        committed_metadata=metadata,
+                    )
+                    for index, offset in offsets
+                ],
+            )
+        ],
+        **values,
+    )
+
+
+def commit(wire: Wire, group: str, topic: Topic, *offsets: tuple[int, int], **values: Any) -> None:
+    """Commit (partition, offset) pairs of one topic."""
+    response = wire.call(commit_request(group, topic, *offsets, **values), 10)
+    assert all(result.error_code == 0 for result in response.topics[0].partitions), response
+
+
+def committed_offset(wire: Wire, group: str, topic: Topic, partition: int = 0) -> int:
+    """Return what a group has committed, -1 for nothing."""
+    asked = OffsetFetchRequestTopic(name=topic.name, partition_indexes=[partition])
+    (answered,) = wire.call(OffsetFetchRequest(group_id=group, topics=[asked]), 7).topics
+    return answered.partitions[0].committed_offset  # type: ignore[no-any-return]

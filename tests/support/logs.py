@@ -1,5 +1,6 @@
 """Batches, logs and folders of logs for the tests of storage."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.checker import Finding, check
 from barnabas.storage.clock import Clock, ManualClock
-from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE
+from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE, DataDir
 from barnabas.storage.log import Appended
-from barnabas.storage.recovery import open_log
+from barnabas.storage.recovery import open_log, unlink_all
+from barnabas.storage.segment import Segment
 from barnabas.storage.segments import SegmentedLog
 
 START_MS = 1_700_000_000_000
@@ -99,15 +101,24 @@ class LogFolder:
         self.settings = settings or Settings()
         self.clock = clock or ManualClock(START_MS)
         self.on_roll: Callable[[SegmentedLog], None] = lambda log: None
+        self.on_retire: Callable[[list[Segment]], None] = unlink_all
         path.mkdir()
         catalog = SqliteCatalog(path / CATALOG_FILE, self.clock)
         catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", 1, 0, {})))
         catalog.close()
 
-    def open(self, recovery_point: int | None = None) -> SegmentedLog:
+    def open(self, recovery_point: int | None = None, log_start_offset: int = 0) -> SegmentedLog:
         """``recovery_point``: None after a clean stop."""
         (self.path / CLEAN_FILE).unlink(missing_ok=True)
-        return open_log(self.partition, self.settings, self.clock, lambda log: self.on_roll(log), recovery_point)
+        return open_log(
+            self.partition,
+            self.settings,
+            self.clock,
+            lambda log: self.on_roll(log),
+            recovery_point,
+            log_start_offset,
+            lambda segments: self.on_retire(segments),
+        )
 
     def close(self, log: SegmentedLog) -> None:
         """What a stop of the broker does to the log."""
@@ -130,3 +141,37 @@ class LogFolder:
                 path.unlink()
         for name, content in files.items():
             (self.partition / name).write_bytes(content)
+
+
+class DataDirProcess:
+    """Opens a data directory again and again, as broker processes do that end well or badly."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = ManualClock(START_MS)
+        self.data_dir: DataDir | None = None
+        self.settings = Settings()
+
+    def start(self) -> DataDir:
+        self.data_dir = DataDir(self.path, self.clock, 1, lambda work: work())
+        return self.data_dir
+
+    def open(self, topic: str = "t", partition: int = 0, topic_id: bytes = TOPIC_ID) -> SegmentedLog:
+        assert self.data_dir is not None
+        return self.data_dir.open_log(topic, partition, topic_id, self.settings)
+
+    def stop(self) -> None:
+        if self.data_dir is not None:
+            self.data_dir.close()
+            self.data_dir = None
+
+    def crash(self) -> None:
+        """Leave the files as they are, and what holds them open to nobody."""
+        data_dir, self.data_dir = self.data_dir, None
+        assert data_dir is not None
+        data_dir.flusher.stop()
+        data_dir._background.shutdown()
+        for log in data_dir.logs.values():
+            log.let_go()
+        data_dir.catalog.close()
+        os.close(data_dir._lock)

@@ -153,9 +153,10 @@ def test_an_epoch_out_of_order_is_refused(wire: Wire, topic: Topic, version: int
     assert ask(wire, version, session=(session, 1)).error_code == ErrorCode.NONE
 
 
-def test_a_session_keeps_to_names_or_to_ids(wire: Wire, topic: Topic) -> None:
-    by_name, by_id = begin(wire, 12, (topic, 0, 0)), begin(wire, 13, (topic, 0, 0))
-    for session, version in ((by_name, 13), (by_id, 12)):
+@pytest.mark.parametrize(("names", "ids"), [(12, 13), (7, 18)])
+def test_a_session_keeps_to_names_or_to_ids(wire: Wire, topic: Topic, names: int, ids: int) -> None:
+    by_name, by_id = begin(wire, names, (topic, 0, 0)), begin(wire, ids, (topic, 0, 0))
+    for session, version in ((by_name, ids), (by_id, names)):
         response = ask(wire, version, session=(session, 1))
         assert response.error_code == ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
 

@@ -6,6 +6,8 @@ from support.calls import (
     Topic,
     as_of,
     both_ends,
+    commit,
+    commit_request,
     every_version,
     fresh,
     join_alone,
@@ -20,8 +22,6 @@ from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.group_membership import LeaveGroupRequest
 from barnabas.protocol.messages.group_offsets import (
     OffsetCommitRequest,
-    OffsetCommitRequestPartition,
-    OffsetCommitRequestTopic,
     OffsetCommitResponse,
     OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
@@ -43,29 +43,6 @@ FETCH_ENDS = both_ends(OffsetFetchRequest)
 NOWHERE = Topic("nowhere", b"nowhere_________")
 
 
-def commit_request(group: str, topic: Topic, *offsets: tuple[int, int], **values: Any) -> OffsetCommitRequest:
-    metadata = values.pop("metadata", "note")
-    return OffsetCommitRequest(
-        group_id=group,
-        topics=[
-            OffsetCommitRequestTopic(
-                name=topic.name,
-                topic_id=topic.topic_id,
-                partitions=[
-                    OffsetCommitRequestPartition(
-                        partition_index=index,
-                        committed_offset=offset,
-                        committed_leader_epoch=0,
-                        committed_metadata=metadata,
-                    )
-                    for index, offset in offsets
-                ],
-            )
-        ],
-        **values,
-    )
-
-
 def commit_answer(topic: Topic, *codes: int) -> OffsetCommitResponse:
     return OffsetCommitResponse(
         topics=[
@@ -79,11 +56,6 @@ def commit_answer(topic: Topic, *codes: int) -> OffsetCommitResponse:
             )
         ]
     )
-
-
-def commit(wire: Wire, group: str, topic: Topic, *offsets: tuple[int, int], **values: Any) -> None:
-    response = wire.call(commit_request(group, topic, *offsets, **values), 10)
-    assert all(result.error_code == 0 for result in response.topics[0].partitions), response
 
 
 def fetch_request(version: int, group: str, *asked: tuple[Topic, list[int]], all_topics: bool = False) -> Any:

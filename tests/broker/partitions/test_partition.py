@@ -25,6 +25,7 @@ from barnabas.protocol.records import (
 )
 from barnabas.storage.clock import SystemClock
 from barnabas.storage.datadir import DataDir
+from barnabas.storage.errors import OffsetNotInLog
 
 NOW_MS = 1_700_000_000_000
 
@@ -132,3 +133,39 @@ def test_a_transactional_batch_needs_a_transaction(data_dir: DataDir) -> None:
     with pytest.raises(ApiError) as refused:
         make_partition(data_dir).append(memoryview(bytearray(batch_)), NOW_MS)
     assert refused.value.code == ErrorCode.INVALID_TXN_STATE
+
+
+def test_a_partition_waits_for_the_disk_from_when_it_is_asked_to(data_dir: DataDir) -> None:
+    partition = make_partition(data_dir)
+    partition.append(records(), NOW_MS)
+    assert (partition.must_sync, partition.high_watermark) == (False, 3)
+    partition.configure(TopicConfig({"flush.messages": "1"}, BrokerConfig()))
+    assert (partition.must_sync, partition.high_watermark) == (True, 3)
+    partition.append(records(), NOW_MS)
+    assert partition.high_watermark == 3
+    sync(partition)
+    assert partition.high_watermark == 6
+    partition.configure(TopicConfig({}, BrokerConfig()))
+    partition.append(records(), NOW_MS)
+    assert (partition.must_sync, partition.high_watermark) == (False, 9)
+
+
+def test_a_partition_that_is_not_open_yet_is_opened_with_the_new_settings(data_dir: DataDir) -> None:
+    partition = make_partition(data_dir)
+    config = TopicConfig({"flush.messages": "1", "segment.bytes": str(2**20)}, BrokerConfig())
+    partition.configure(config)
+    partition.append(records(), NOW_MS)
+    assert (partition.must_sync, partition.high_watermark) == (True, 0)
+    assert partition.log.settings is config  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("offset", [-2, 4, 7])
+def test_nothing_is_deleted_that_consumers_have_not_been_shown(data_dir: DataDir, offset: int) -> None:
+    partition = make_partition(data_dir, flush_messages="1")
+    for _ in range(2):
+        partition.append(records(), NOW_MS)
+        if partition.log.recovery_point == 0:
+            sync(partition)
+    with pytest.raises(OffsetNotInLog):
+        partition.delete_records(offset)
+    assert partition.delete_records(-1) == 3

@@ -1,0 +1,42 @@
+"""One resource's own settings over what holds for all."""
+
+import pytest
+
+from barnabas.broker.config import ConfigError, ConfigSource, ConfigType, Setting
+from barnabas.broker.config.overrides import Overrides, parse_overrides
+
+SETTINGS = {
+    "size": Setting("size", ConfigType.INT, 7, "How large."),
+    "word": Setting("word", ConfigType.PASSWORD, None, "What nobody may see."),
+}
+DEFAULTS = {"size": 7, "word": None}
+
+
+def made(**overrides: str) -> Overrides:
+    return Overrides(SETTINGS, overrides, DEFAULTS, ConfigSource.GROUP)
+
+
+def test_an_override_stands_over_the_default():
+    assert (made().int("size"), made(size="8").int("size")) == (7, 8)
+
+
+def test_an_override_is_told_with_where_it_comes_from():
+    size, word = made(size=" 8 ", word="secret").entries()
+    assert (size.value, size.source, size.synonyms) == ("8", ConfigSource.GROUP, (("size", "8", ConfigSource.GROUP),))
+    assert (word.value, word.is_sensitive, word.synonyms[0].value) == (None, True, None)
+    assert [(entry.source, entry.synonyms) for entry in made().entries()] == [(ConfigSource.DEFAULT, ())] * 2
+
+
+def test_a_wrong_override_is_told_and_the_others_with_it():
+    with pytest.raises(ConfigError) as caught:
+        made(size="big", siz="1")
+    assert caught.value.problems == (
+        "size=big must be a 32-bit whole number",
+        "siz=1 is not a known setting; did you mean size?",
+    )
+
+
+def test_null_is_no_value():
+    problems: dict[str, str] = {}
+    assert parse_overrides(SETTINGS, {"size": None}, problems) == {}
+    assert problems == {"size": "size=null must be a 32-bit whole number"}
