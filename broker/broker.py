@@ -12,16 +12,16 @@ from ..storage.clock import Clock, SystemClock
 from ..storage.datadir import DataDir, folders
 from ..storage.errors import LogOffline
 from ..storage.flusher import Syncable
-from .config import BrokerConfig, ConfigError, Dynamics
+from .config import BrokerConfig, ConfigError, Dynamics, GroupConfig
 from .dispatch import Dispatcher
-from .groups import GroupCoordinator, GroupCoordinatorConfig
+from .groups import GroupCoordinator, GroupCoordinatorConfig, GroupTimes
 from .net.listener import Server
 from .partitions.fetch_sessions import FetchSessions
 from .partitions.producer_ids import ProducerIds
 from .partitions.topics import Topics
 from .quotas import ClientQuotas
 from .registry import collect
-from .resources import StoredConfigs
+from .resources import ResourceType, StoredConfigs
 from .security.scram import ScramCredentials
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,9 @@ class Broker:
                 await asyncio.to_thread(self._recover)
                 self.data_dir.checkpoint()
             self._report_orphans()
-            self.groups = GroupCoordinator(self.catalog, self.clock, _group_config(self.config))
+            self.groups = GroupCoordinator(
+                self.catalog, self.clock, _group_config(self.config), self.topics, self._times_of_group
+            )
             self.groups.on_deadline_changed = self._arm_group_timer
             self._arm_group_timer()
             self.producer_ids = ProducerIds(self.catalog, self.synced)
@@ -147,6 +149,14 @@ class Broker:
 
     def _expire_producers(self) -> None:
         self.data_dir.expire_producers(self.config.int("producer.id.expiration.ms"))
+
+    def _times_of_group(self, group_id: str) -> GroupTimes:
+        config = self.config
+        if overrides := self.stored_configs.of(ResourceType.GROUP, group_id):
+            group = GroupConfig(overrides, config)
+            return GroupTimes(group.int("consumer.session.timeout.ms"), group.int("consumer.heartbeat.interval.ms"))
+        prefix = "group.consumer"
+        return GroupTimes(config.int(f"{prefix}.session.timeout.ms"), config.int(f"{prefix}.heartbeat.interval.ms"))
 
     def _arm_group_timer(self) -> None:
         if self._group_timer is not None:
@@ -232,4 +242,6 @@ def _group_config(config: BrokerConfig) -> GroupCoordinatorConfig:
         group_initial_rebalance_delay_ms=config.int("group.initial.rebalance.delay.ms"),
         offset_metadata_max_bytes=config.int("offset.metadata.max.bytes"),
         offsets_retention_minutes=config.int("offsets.retention.minutes"),
+        consumer_group_max_size=config.int("group.consumer.max.size"),
+        consumer_assignors=config.list("group.consumer.assignors"),
     )

@@ -16,7 +16,9 @@ class Feature(NamedTuple):
 # choose: it tells the tools which Kafka they are dealing with.
 METADATA_VERSION = Feature("metadata.version", 7, 30, 30)
 
-# A feature is here from the change on that builds it: clients use what is finalized.
-FEATURES = {feature.name: feature for feature in (METADATA_VERSION,)}
+# A feature is here from the change on that builds it: clients use what is finalized. Groups of the consumer protocol
+# (KIP-848) need group.version 1.
+GROUP_VERSION = Feature("group.version", 0, 1, 1)
+FEATURES = {feature.name: feature for feature in (GROUP_VERSION, METADATA_VERSION)}
 # How often a level has been changed; clients ignore features without one.
 FINALIZED_EPOCH = 0

@@ -13,13 +13,11 @@ from barnabas.protocol.schema import Request, Versions
 PAGE = Path(__file__).with_suffix(".md")
 
 TRANSACTIONS = "transactions are not built yet"
-CONSUMER_GROUPS = "the new consumer groups (KIP-848) are not built yet; clients use the classic protocol"
 SHARE_GROUPS = "share groups (KIP-932) are not built"
 STREAMS_GROUPS = "streams groups (KIP-1071) are not built; Kafka Streams uses the classic protocol"
 TELEMETRY = "nothing receives the metrics of clients; Kafka does not offer it either then"
 NOT_OFFERED = {
     **dict.fromkeys((24, 25, 26, 27, 28), TRANSACTIONS),
-    **dict.fromkeys((68, 69), CONSUMER_GROUPS),
     **dict.fromkeys((71, 72), TELEMETRY),
     **dict.fromkeys((76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92), SHARE_GROUPS),
     **dict.fromkeys((88, 89), STREAMS_GROUPS),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
-from operator import attrgetter
 
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.group_offsets import (
@@ -28,7 +26,6 @@ from ..errors import ApiError
 from ..groups import FetchedOffset, OffsetToCommit
 from ..registry import handles
 
-_GROUP_ID_NOT_FOUND_SINCE = 9
 _TOPIC_IDS_SINCE = 10
 _SEVERAL_GROUPS_SINCE = 8
 
@@ -83,7 +80,7 @@ async def offset_commit(request: OffsetCommitRequest, context: Context) -> Offse
         request.generation_id_or_member_epoch,
         offsets,
         retention_time_ms=request.retention_time_ms,
-        expects_group_id_not_found=context.api_version >= _GROUP_ID_NOT_FOUND_SINCE,
+        api_version=context.api_version,
     )
     for (at, index), code in zip(places, results, strict=True):
         codes[at][index] = code
@@ -133,12 +130,16 @@ def offset_fetch(request: OffsetFetchRequest, context: Context) -> OffsetFetchRe
 
 
 def _by_topic(offsets: Sequence[FetchedOffset]) -> list[tuple[str, list[FetchedOffset]]]:
-    ordered = sorted(offsets, key=attrgetter("topic"))
-    return [(topic, list(group)) for topic, group in groupby(ordered, key=attrgetter("topic"))]
+    by_topic: dict[str, list[FetchedOffset]] = {}
+    for offset in offsets:
+        by_topic.setdefault(offset.topic, []).append(offset)
+    return list(by_topic.items())
 
 
 def _fetch_group(asked: OffsetFetchRequestGroup, context: Context) -> OffsetFetchResponseGroup:
     groups, topics = context.broker.groups, context.broker.topics
+    if error := groups.check_offset_fetch(asked.group_id, asked.member_id, asked.member_epoch):
+        return OffsetFetchResponseGroup(group_id=asked.group_id, error_code=error)
     if asked.topics is None:
         found = [
             _fetched(OffsetFetchRequestTopics(name=name, topic_id=topic.topic_id), offsets)

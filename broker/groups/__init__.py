@@ -1,7 +1,10 @@
 """Groups and their committed offsets: decisions on plain values, no network, no time but the clock's."""
 
+from ...storage.catalog import Partitions
 from .classic import JoinRequest, SyncRequest
 from .config import GroupCoordinatorConfig
+from .consumer.groups import DescribedConsumerGroup
+from .consumer.protocol import GroupTimes, HeartbeatRequest, HeartbeatResult
 from .coordinator import GroupCoordinator
 from .results import (
     DescribedGroup,
@@ -19,11 +22,15 @@ from .results import (
 )
 
 __all__ = [
+    "DescribedConsumerGroup",
     "DescribedGroup",
     "DescribedMember",
     "FetchedOffset",
     "GroupCoordinator",
     "GroupCoordinatorConfig",
+    "GroupTimes",
+    "HeartbeatRequest",
+    "HeartbeatResult",
     "JoinRequest",
     "JoinResult",
     "JoinedMember",
@@ -33,6 +40,7 @@ __all__ = [
     "ListedGroup",
     "OffsetDeleteResult",
     "OffsetToCommit",
+    "Partitions",
     "SyncRequest",
     "SyncResult",
 ]

@@ -7,8 +7,12 @@ from ...protocol.errors import ErrorCode
 from ...storage.catalog import Catalog, GroupRemoved, OffsetsRemoved
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
+from ..errors import ApiError
 from .classic import ClassicProtocol, JoinRequest, SyncRequest
 from .config import GroupCoordinatorConfig
+from .consumer.group import ConsumerGroup, KnownTopics
+from .consumer.groups import ConsumerGroups, DescribedConsumerGroup
+from .consumer.protocol import JOIN_EPOCH, GroupTimes, HeartbeatRequest, HeartbeatResult
 from .expiry import expired_offsets
 from .group import Group, GroupState
 from .offsets import NO_RETENTION_TIME, Offsets, check_commit
@@ -28,9 +32,12 @@ from .results import (
     SyncReply,
     SyncResult,
 )
+from .subscription import CONSUMER_PROTOCOL_TYPE
 from .timers import Timers
 
 GROUPS_MAX = 100_000  # some 100 MB of state; every client can make groups, and they go when they are empty
+
+_GROUP_ID_NOT_FOUND_SINCE = 9
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +50,18 @@ class GroupCoordinator:
     reached, and is told through ``on_deadline_changed`` when that comes sooner than it last heard.
     """
 
-    def __init__(self, catalog: Catalog, clock: Clock, config: GroupCoordinatorConfig) -> None:
-        """Take up every group where the catalog has it; each member gets its whole session timeout to speak up."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        config: GroupCoordinatorConfig,
+        topics: KnownTopics,
+        times_of: Callable[[str], GroupTimes],
+    ) -> None:
+        """Take up every group where the catalog has it; each member gets its whole session timeout to speak up.
+
+        ``times_of``: what the settings of a consumer group say, by its id.
+        """
         self._catalog = catalog
         self._config = config
         self._clock = clock
@@ -52,6 +69,7 @@ class GroupCoordinator:
         self._rebalances = Rebalances(catalog, clock, config, self._timers)
         self._classic = ClassicProtocol(catalog, clock, config, self._rebalances)
         self._offsets = Offsets(catalog, clock, config)
+        self._consumer = ConsumerGroups(catalog, clock, config, self._timers, topics, times_of)
         self._groups: dict[str, Group] = {}
         self._closed = False
         self._load()
@@ -65,7 +83,7 @@ class GroupCoordinator:
             if len(group.members) > self._config.group_max_size:
                 self._rebalances.prepare(group, "it has more members than may be now")
         for group_id in self._catalog.groups_with_offsets():
-            if group_id not in self._groups:
+            if group_id not in self._groups and group_id not in self._consumer:
                 self._groups[group_id] = Group(group_id, self._clock.now_ms())
 
     # Time
@@ -104,6 +122,26 @@ class GroupCoordinator:
             except CatalogError as refusal:
                 _log.warning("offsets of group %s could not be expired: %s", group.group_id, refusal)
                 return
+        for consumer_group in list(self._consumer):
+            try:
+                self._expire_offsets_of(consumer_group, retention_ms, now_ms)
+            except CatalogError as refusal:
+                _log.warning("offsets of group %s could not be expired: %s", consumer_group.group_id, refusal)
+                return
+
+    def _expire_offsets_of(self, group: ConsumerGroup, retention_ms: int, now_ms: int) -> None:
+        """In a consumer group time counts from the commit, for topics that nobody reads (OffsetMetadataManager)."""
+        offsets = self._catalog.offsets(group.group_id)
+        gone = [
+            (offset.topic, offset.partition)
+            for offset in offsets
+            if offset.commit_ms + retention_ms <= now_ms and not group.is_subscribed_to(offset.topic)
+        ]
+        if not group.members and len(gone) == len(offsets) and group.stored.empty_since_ms + retention_ms <= now_ms:
+            self._catalog.commit(GroupRemoved(group.group_id))
+            self._consumer.forget(group.group_id)
+        elif gone:
+            self._catalog.commit(OffsetsRemoved(group.group_id, gone))
 
     def close(self) -> None:
         """Answer all who wait NOT_COORDINATOR; from now on every group is Dead. The catalog stays open."""
@@ -124,6 +162,9 @@ class GroupCoordinator:
         if not config.group_min_session_timeout_ms <= timeout_ms <= config.group_max_session_timeout_ms:
             reply(JoinResult(ErrorCode.INVALID_SESSION_TIMEOUT, member_id))
             return
+        if group_id in self._consumer and not self._consumer_gives_way(group_id):
+            reply(JoinResult(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, member_id))
+            return
         group = self._groups.get(group_id)
         if group is None:
             if member_id:
@@ -136,6 +177,34 @@ class GroupCoordinator:
         self._classic.join(group, request, reply)
         if group.members or group.pending_members:
             self._groups[group_id] = group
+
+    def _consumer_gives_way(self, group_id: str) -> bool:
+        """Let a consumer group that is empty go for a classic one; say whether it did."""
+        if not self._consumer.is_empty(group_id):
+            return False
+        try:
+            self._consumer.give_way(group_id)
+        except CatalogError:
+            return False
+        self._groups[group_id] = Group(group_id, self._clock.now_ms())
+        return True
+
+    def consumer_heartbeat(self, request: HeartbeatRequest, api_version: int) -> HeartbeatResult:
+        """Let a member of the consumer protocol join, live or leave. Raises ApiError, CatalogError."""
+        self._consumer.check(request, api_version)
+        group = self._consumer.get(request.group_id)
+        if group is not None:
+            return self._consumer.heartbeat(group, request)
+        classic = self._groups.get(request.group_id)
+        if request.member_epoch != JOIN_EPOCH or (classic is not None and not _is_vacant(classic)):
+            what = "not found" if classic is None else "is not a consumer group"
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} {what}.")
+        if classic is None and not self._may_create(request.group_id):
+            raise ApiError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        result = self._consumer.join_new(request, takes_place=classic is not None)
+        if classic is not None:
+            self._rebalances.end(self._groups.pop(request.group_id), ErrorCode.NOT_COORDINATOR)
+        return result
 
     def sync_group(self, request: SyncRequest, reply: SyncReply) -> None:
         """Ask for the assignment, or bring it as the leader; the answer comes when the leader has."""
@@ -161,6 +230,9 @@ class GroupCoordinator:
         """Let members go at once, without waiting for their sessions to end."""
         if not group_id:
             return LeaveResult(ErrorCode.INVALID_GROUP_ID)
+        consumer_group = self._consumer.get(group_id)
+        if consumer_group is not None:
+            return LeaveResult(ErrorCode.NONE, self._consumer.remove_members(consumer_group, members))
         group = self._groups.get(group_id)
         if group is None:
             unknown = ErrorCode.UNKNOWN_MEMBER_ID
@@ -178,19 +250,24 @@ class GroupCoordinator:
         generation_id: int,
         *,
         transactional: bool = False,
-        expects_group_id_not_found: bool = False,
+        api_version: int = 0,
     ) -> ErrorCode:
         """Return what OffsetCommit, or TxnOffsetCommit, says to this member for all its partitions.
 
-        ``expects_group_id_not_found``: OffsetCommit v9+; before, a missing group is an ILLEGAL_GENERATION.
+        ``api_version``: of OffsetCommit; before v9 a missing group is an ILLEGAL_GENERATION.
         """
+        consumer_group = self._consumer.get(group_id)
+        if consumer_group is not None:
+            return self._consumer.check_commit(
+                consumer_group, member_id, generation_id, transactional=transactional, api_version=api_version
+            )
         group = self._groups.get(group_id)
         if group is not None:
             return check_commit(group, member_id, group_instance_id, generation_id, transactional=transactional)
         if generation_id < 0:
             allowed = self._may_create(group_id)
             return ErrorCode.NONE if allowed else ErrorCode.COORDINATOR_NOT_AVAILABLE
-        if expects_group_id_not_found:
+        if api_version >= _GROUP_ID_NOT_FOUND_SINCE:
             return ErrorCode.GROUP_ID_NOT_FOUND
         return ErrorCode.ILLEGAL_GENERATION
 
@@ -203,19 +280,19 @@ class GroupCoordinator:
         offsets: Sequence[OffsetToCommit],
         *,
         retention_time_ms: int = NO_RETENTION_TIME,
-        expects_group_id_not_found: bool = False,
+        api_version: int = 0,
     ) -> Sequence[ErrorCode]:
         """Commit, and return an error for each of ``offsets``, in their order.
 
         The group id may be empty. ``generation_id`` -1 without a member makes the group if need be.
-        ``retention_time_ms``: v2-v4, else -1. ``expects_group_id_not_found``: see ``check_offset_commit``.
+        ``retention_time_ms``: v2-v4, else -1.
         """
         error = self.check_offset_commit(
             group_id,
             member_id,
             group_instance_id,
             generation_id,
-            expects_group_id_not_found=expects_group_id_not_found,
+            api_version=api_version,
         )
         if error:
             return [error] * len(offsets)
@@ -223,14 +300,19 @@ class GroupCoordinator:
         if group is not None and (member := group.members.get(member_id)):
             self._rebalances.keep_alive(group, member)
         errors = self._offsets.commit(group_id, offsets, retention_time_ms)
-        if group is None and ErrorCode.NONE in errors:
+        if group is None and group_id not in self._consumer and ErrorCode.NONE in errors:
             self._groups[group_id] = Group(group_id, self._clock.now_ms())
         return errors
+
+    def check_offset_fetch(self, group_id: str, member_id: str | None, member_epoch: int) -> ErrorCode:
+        """Return what OffsetFetch v9+ says to a member of a consumer group for the whole group."""
+        group = self._consumer.get(group_id)
+        return ErrorCode.NONE if group is None else self._consumer.check_fetch(group, member_id, member_epoch)
 
     def fetch_offsets(self, group_id: str, partitions: Sequence[tuple[str, int]] | None) -> Sequence[FetchedOffset]:
         """Return the committed offsets of ``partitions``, -1 where there is none; None asks for all there are."""
         group = self._groups.get(group_id)
-        if group is None or group.state is GroupState.DEAD:
+        if group_id not in self._consumer and (group is None or group.state is GroupState.DEAD):
             return [FetchedOffset(topic, partition) for topic, partition in partitions or ()]
         return self._offsets.fetch(group_id, partitions)
 
@@ -238,6 +320,9 @@ class GroupCoordinator:
         """Forget offsets; those of a topic that a member is subscribed to stay."""
         if not group_id:
             return OffsetDeleteResult(ErrorCode.INVALID_GROUP_ID)
+        consumer_group = self._consumer.get(group_id)
+        if consumer_group is not None:
+            return self._offsets.forget(group_id, partitions, consumer_group.is_subscribed_to)
         group = self._groups.get(group_id)
         if group is None:
             return OffsetDeleteResult(ErrorCode.GROUP_ID_NOT_FOUND)
@@ -249,13 +334,18 @@ class GroupCoordinator:
         """Return the groups in one of the states and of one of the types, whatever their case; empty means any."""
         states = {state.strip().lower() for state in states_filter}
         types = {name.strip().lower() for name in types_filter}
-        if types and "classic" not in types:
-            return []
-        return [
-            ListedGroup(group.group_id, group.protocol_type or "", group.state.value, "classic")
-            for group in self._groups.values()
-            if not states or group.state.value.lower() in states
-        ]
+        listed = []
+        if not types or "classic" in types:
+            listed += [
+                ListedGroup(group.group_id, group.protocol_type or "", group.state.value, "classic")
+                for group in self._groups.values()
+            ]
+        if not types or "consumer" in types:
+            listed += [
+                ListedGroup(group.group_id, CONSUMER_PROTOCOL_TYPE, group.state.value, "consumer")
+                for group in self._consumer
+            ]
+        return [group for group in listed if not states or group.state.lower() in states]
 
     def describe_groups(
         self, group_ids: Sequence[str], *, expects_group_id_not_found: bool = False
@@ -271,6 +361,14 @@ class GroupCoordinator:
                 described.append(_describe(group))
         return described
 
+    def describe_consumer_group(self, group_id: str) -> DescribedConsumerGroup:
+        """Raises ApiError: GROUP_ID_NOT_FOUND, also for a classic group."""
+        group = self._consumer.get(group_id)
+        if group is None:
+            what = "is not a consumer group" if group_id in self._groups else "not found"
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {what}.")
+        return self._consumer.describe(group)
+
     def delete_groups(self, group_ids: Sequence[str]) -> list[tuple[str, ErrorCode]]:
         """Delete the empty ones among the groups with all their offsets; return each id with its error."""
         errors = {group_id: self._check_deletion(group_id) for group_id in group_ids}
@@ -283,10 +381,15 @@ class GroupCoordinator:
                 errors |= dict.fromkeys(doomed, ErrorCode.COORDINATOR_NOT_AVAILABLE)
             else:
                 for group_id in doomed:
-                    self._rebalances.end(self._groups.pop(group_id), ErrorCode.NOT_COORDINATOR)
+                    if group_id in self._consumer:
+                        self._consumer.forget(group_id)
+                    else:
+                        self._rebalances.end(self._groups.pop(group_id), ErrorCode.NOT_COORDINATOR)
         return [(group_id, errors[group_id]) for group_id in group_ids]
 
     def _check_deletion(self, group_id: str) -> ErrorCode:
+        if group_id in self._consumer:
+            return ErrorCode.NONE if self._consumer.is_empty(group_id) else ErrorCode.NON_EMPTY_GROUP
         group = self._groups.get(group_id)
         if group is None or group.state is GroupState.DEAD:
             return ErrorCode.GROUP_ID_NOT_FOUND
@@ -295,10 +398,14 @@ class GroupCoordinator:
     def _may_create(self, group_id: str) -> bool:
         if self._closed:
             return False
-        if len(self._groups) >= GROUPS_MAX:
-            _log.warning("no room for group %s: there are %d groups", group_id, len(self._groups))
+        if len(self._groups) + len(self._consumer) >= GROUPS_MAX:
+            _log.warning("no room for group %s: there are %d groups", group_id, GROUPS_MAX)
             return False
         return True
+
+
+def _is_vacant(group: Group) -> bool:
+    return group.state is GroupState.EMPTY and not group.pending_members
 
 
 def _describe(group: Group) -> DescribedGroup:

@@ -1,6 +1,6 @@
 """Committed offsets: who may commit, fetch and delete them. They live in the catalog and nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...protocol.errors import ErrorCode
 from ...storage.catalog import Catalog, CommittedOffset, OffsetsCommitted, OffsetsRemoved
@@ -67,16 +67,22 @@ class Offsets:
             return OffsetDeleteResult(ErrorCode.GROUP_ID_NOT_FOUND)
         if group.state is not GroupState.EMPTY and group.protocol_type != CONSUMER_PROTOCOL_TYPE:
             return OffsetDeleteResult(ErrorCode.NON_EMPTY_GROUP)
+        return self.forget(group.group_id, partitions, group.is_subscribed_to)
+
+    def forget(
+        self, group_id: str, partitions: Sequence[tuple[str, int]], is_subscribed_to: Callable[[str], bool]
+    ) -> OffsetDeleteResult:
+        """Forget offsets but those of topics that somebody in the group reads."""
         errors, removed = [], []
         for topic, partition in partitions:
-            if group.is_subscribed_to(topic):
+            if is_subscribed_to(topic):
                 errors.append(ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC)
             else:
                 errors.append(ErrorCode.NONE)
                 removed.append((topic, partition))
         if removed:
             try:
-                self._catalog.commit(OffsetsRemoved(group.group_id, removed))
+                self._catalog.commit(OffsetsRemoved(group_id, removed))
             except CatalogError:
                 return OffsetDeleteResult(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         return OffsetDeleteResult(ErrorCode.NONE, errors)

@@ -39,6 +39,9 @@ class Timers:
             self._announced = deadline
             self.on_deadline_changed()
 
+    def is_armed(self, key: Hashable) -> bool:
+        return key in self._armed
+
     def cancel(self, key: Hashable) -> None:
         """Forget ``key``; harmless when it is not armed."""
         self._armed.pop(key, None)

@@ -53,9 +53,13 @@ class Topic:
         self.partitions = partitions
         self.described: dict[tuple[int, bool], bytes] = {}
 
+    @property
+    def partition_count(self) -> int:
+        return len(self.partitions)
+
 
 class Topics:
-    """All topics, by name and by id."""
+    """All topics, by name and by id. ``version`` changes whenever there are others, or other partitions."""
 
     def __init__(self, catalog: Catalog, data_dir: DataDir, config: BrokerConfig, clock: Clock) -> None:
         self._catalog = catalog
@@ -65,6 +69,7 @@ class Topics:
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[bytes, Topic] = {}
         self._collisions: dict[str, str] = {}
+        self.version = 0
         if not data_dir.was_clean:
             catalog.commit(LeaderEpochsBumped())
             catalog.sync()
@@ -155,6 +160,7 @@ class Topics:
         epoch = topic.partitions[0].leader_epoch
         topic.partitions += self._make_partitions(topic, epoch, range(len(topic.partitions), partition_count))
         topic.described.clear()
+        self.version += 1
 
     def configure(self, topic: Topic, configs: Mapping[str, str]) -> None:
         """Replace a topic's own settings by others that have been checked. Raises CatalogError."""
@@ -181,6 +187,7 @@ class Topics:
         for topic in topics:
             del self._by_name[topic.name]
             del self._by_id[topic.topic_id]
+            self.version += 1
             del self._collisions[_collision_key(topic.name)]
             for partition in topic.partitions:
                 self._data_dir.remove_log(topic.name, partition.index)
@@ -190,6 +197,7 @@ class Topics:
         config = TopicConfig(stored.configs, self._config)
         topic = Topic(stored.name, stored.topic_id, stored.configs, config, [])
         topic.partitions += self._make_partitions(topic, stored.leader_epoch, range(stored.partition_count))
+        self.version += 1
         self._by_name[topic.name] = topic
         self._by_id[topic.topic_id] = topic
         self._collisions[_collision_key(topic.name)] = topic.name

@@ -49,6 +49,56 @@ class StoredGroup(NamedTuple):
     members: Sequence[GroupMember]
 
 
+# Partitions by topic id (16 bytes).
+Partitions = Mapping[bytes, frozenset[int]]
+
+
+class ClassicMember(NamedTuple):
+    """What a member of a consumer group has besides when it speaks the classic protocol: (name, metadata) pairs."""
+
+    session_timeout_ms: int
+    protocols: Sequence[tuple[str, bytes]]
+
+
+class ConsumerMember(NamedTuple):
+    """A member of a consumer group (KIP-848).
+
+    ``regex``: "" when there is none. ``state``: stable, unrevoked or unreleased. ``assigned``: what it has and may
+    keep, ``revoking``: what it has to give up. ``classic``: None for members of the consumer protocol.
+    """
+
+    member_id: str
+    instance_id: str | None
+    rack_id: str | None
+    client_id: str
+    client_host: str
+    rebalance_timeout_ms: int
+    topic_names: Sequence[str]
+    regex: str
+    assignor: str | None
+    epoch: int
+    previous_epoch: int
+    state: str
+    assigned: Partitions
+    revoking: Partitions
+    classic: ClassicMember | None
+
+
+class StoredConsumerGroup(NamedTuple):
+    """A consumer group but for its members.
+
+    ``assignment_epoch``: the group epoch that the targets were made for. ``metadata_hash``: of what its topics were
+    like then. ``resolved``: the topics that each regular expression stands for. ``empty_since_ms``: -1 with members.
+    """
+
+    group_id: str
+    epoch: int
+    assignment_epoch: int
+    metadata_hash: int
+    resolved: Mapping[str, frozenset[str]]
+    empty_since_ms: int
+
+
 class CommittedOffset(NamedTuple):
     """One partition's committed offset (Kafka's OffsetAndMetadata).
 
@@ -140,9 +190,38 @@ class GroupStored(NamedTuple):
 
 
 class GroupRemoved(NamedTuple):
-    """The group goes with its members and all its offsets."""
+    """The group, of whichever kind, goes with its members and all its offsets."""
 
     group_id: str
+
+
+class GroupForgotten(NamedTuple):
+    """The group goes with its members; its offsets stay for the group of another kind that takes its place."""
+
+    group_id: str
+
+
+class ConsumerGroupStored(NamedTuple):
+    group: StoredConsumerGroup
+
+
+class ConsumerMembersStored(NamedTuple):
+    group_id: str
+    members: Sequence[ConsumerMember]
+
+
+class ConsumerMembersRemoved(NamedTuple):
+    """The members go with their targets."""
+
+    group_id: str
+    member_ids: Sequence[str]
+
+
+class TargetsStored(NamedTuple):
+    """What members of a consumer group should have; those that are not named keep their targets."""
+
+    group_id: str
+    targets: Mapping[str, Partitions]
 
 
 class OffsetsCommitted(NamedTuple):
@@ -169,6 +248,11 @@ Change = (
     | LeaderEpochsBumped
     | GroupStored
     | GroupRemoved
+    | GroupForgotten
+    | ConsumerGroupStored
+    | ConsumerMembersStored
+    | ConsumerMembersRemoved
+    | TargetsStored
     | OffsetsCommitted
     | OffsetsRemoved
 )

@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ..flusher import SyncJob
-from .changes import Change, CommittedOffset, QuotaEntity, ScramCredential, StoredGroup, StoredTopic
+from .changes import (
+    Change,
+    CommittedOffset,
+    ConsumerMember,
+    Partitions,
+    QuotaEntity,
+    ScramCredential,
+    StoredConsumerGroup,
+    StoredGroup,
+    StoredTopic,
+)
 
 
 class Catalog(Protocol):
@@ -61,6 +71,14 @@ class Catalog(Protocol):
 
     def groups(self) -> Sequence[StoredGroup]:
         """Return all groups, by id."""
+        ...
+
+    def consumer_groups(self) -> Sequence[StoredConsumerGroup]:
+        """Return all consumer groups, by id."""
+        ...
+
+    def consumer_members(self) -> Sequence[tuple[str, ConsumerMember, Partitions]]:
+        """Return all members of consumer groups: group id, member, target."""
         ...
 
     def offsets(self, group_id: str) -> Sequence[CommittedOffset]:

@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,16 @@ from ..flusher import SyncJob
 from .changes import (
     Change,
     CommittedOffset,
+    ConsumerMember,
     GroupMember,
-    GroupRemoved,
-    GroupStored,
-    LeaderEpochsBumped,
-    OffsetsCommitted,
-    OffsetsRemoved,
-    PartitionsAdded,
+    Partitions,
     QuotaEntity,
-    QuotasStored,
-    ResourceConfigured,
     ScramCredential,
-    ScramCredentialRemoved,
-    ScramCredentialStored,
+    StoredConsumerGroup,
     StoredGroup,
     StoredTopic,
-    TopicConfigured,
-    TopicCreated,
-    TopicRemoved,
 )
+from .statements import OFFSET_COLUMNS, WRITERS, consumer_member, partitions, resolved
 
 logger = logging.getLogger(__name__)
 
@@ -77,13 +68,22 @@ MIGRATIONS = (
         user TEXT NOT NULL, mechanism INTEGER NOT NULL, iterations INTEGER NOT NULL, salt BLOB NOT NULL,
         stored_key BLOB NOT NULL, server_key BLOB NOT NULL, PRIMARY KEY (user, mechanism)
     ) WITHOUT ROWID;
+    CREATE TABLE consumer_groups (
+        group_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL, assignment_epoch INTEGER NOT NULL,
+        metadata_hash INTEGER NOT NULL, resolved TEXT NOT NULL, empty_since_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE consumer_members (
+        group_id TEXT NOT NULL, member_id TEXT NOT NULL, instance_id TEXT, rack_id TEXT, client_id TEXT NOT NULL,
+        client_host TEXT NOT NULL, rebalance_timeout_ms INTEGER NOT NULL, topic_names TEXT NOT NULL,
+        regex TEXT NOT NULL, assignor TEXT, epoch INTEGER NOT NULL, previous_epoch INTEGER NOT NULL,
+        state TEXT NOT NULL, assigned TEXT NOT NULL, revoking TEXT NOT NULL, classic TEXT,
+        target TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (group_id, member_id)
+    ) WITHOUT ROWID;
     """,
 )
 
 # Each commit adds one page or more to the write-ahead log: some 20 MB between two checkpoints.
 COMMITS_PER_CHECKPOINT = 5_000
-
-_OFFSET_COLUMNS = "topic, partition, offset, leader_epoch, metadata, commit_ms, expire_ms"
 
 
 class SqliteCatalog:
@@ -138,7 +138,7 @@ class SqliteCatalog:
             db.execute("BEGIN IMMEDIATE")
             try:
                 for change in changes:
-                    _WRITERS[type(change)](db, change)
+                    WRITERS[type(change)](db, change)
                 db.execute("COMMIT")
                 self._commits += 1
                 self.revision += 1
@@ -241,13 +241,25 @@ class SqliteCatalog:
         rows = self._rows("SELECT * FROM groups ORDER BY group_id")
         return [StoredGroup._make((*row, members.get(row[0], []))) for row in rows]
 
+    def consumer_groups(self) -> list[StoredConsumerGroup]:
+        return [
+            StoredConsumerGroup._make((*row[:4], resolved(row[4]), row[5]))
+            for row in self._rows("SELECT * FROM consumer_groups ORDER BY group_id")
+        ]
+
+    def consumer_members(self) -> list[tuple[str, ConsumerMember, Partitions]]:
+        return [
+            (row[0], consumer_member(row[1:16]), partitions(row[16]))
+            for row in self._rows("SELECT * FROM consumer_members ORDER BY group_id, member_id")
+        ]
+
     def offsets(self, group_id: str) -> list[CommittedOffset]:
-        rows = self._rows(f"SELECT {_OFFSET_COLUMNS} FROM offsets WHERE group_id = ?", (group_id,))
+        rows = self._rows(f"SELECT {OFFSET_COLUMNS} FROM offsets WHERE group_id = ?", (group_id,))
         return [CommittedOffset(*row) for row in rows]
 
     def offset(self, group_id: str, topic: str, partition: int) -> CommittedOffset | None:
         rows = self._rows(
-            f"SELECT {_OFFSET_COLUMNS} FROM offsets WHERE group_id = ? AND topic = ? AND partition = ?",
+            f"SELECT {OFFSET_COLUMNS} FROM offsets WHERE group_id = ? AND topic = ? AND partition = ?",
             (group_id, topic, partition),
         )
         return CommittedOffset(*rows[0]) if rows else None
@@ -266,99 +278,3 @@ class SqliteCatalog:
 def _not_synced(error: OSError) -> CatalogError:
     logger.error("the catalog did not reach the disk: %s", error)
     return CatalogError(str(error))
-
-
-def _create_topic(db: sqlite3.Connection, change: TopicCreated) -> None:
-    topic = change.topic
-    db.execute(
-        "INSERT INTO topics (topic_id, name, partition_count, leader_epoch, configs) VALUES (?, ?, ?, ?, ?)",
-        (*topic[:4], json.dumps(dict(topic.configs))),
-    )
-
-
-def _remove_topic(db: sqlite3.Connection, change: TopicRemoved) -> None:
-    db.execute("DELETE FROM topics WHERE name = ?", change)
-    db.execute("DELETE FROM offsets WHERE topic = ?", change)
-
-
-def _configure_topic(db: sqlite3.Connection, change: TopicConfigured) -> None:
-    db.execute("UPDATE topics SET configs = ? WHERE name = ?", (json.dumps(dict(change.configs)), change.name))
-
-
-def _add_partitions(db: sqlite3.Connection, change: PartitionsAdded) -> None:
-    db.execute("UPDATE topics SET partition_count = ? WHERE name = ?", (change.partition_count, change.name))
-
-
-def _configure_resource(db: sqlite3.Connection, change: ResourceConfigured) -> None:
-    if change.configs:
-        stored = (change.resource_type, change.resource_name, json.dumps(dict(change.configs)))
-        db.execute("INSERT OR REPLACE INTO configs VALUES (?, ?, ?)", stored)
-    else:
-        db.execute("DELETE FROM configs WHERE resource_type = ? AND resource_name = ?", change[:2])
-
-
-def _store_quotas(db: sqlite3.Connection, change: QuotasStored) -> None:
-    entity = json.dumps(change.entity)
-    if change.quotas:
-        db.execute("INSERT OR REPLACE INTO quotas VALUES (?, ?)", (entity, json.dumps(dict(change.quotas))))
-    else:
-        db.execute("DELETE FROM quotas WHERE entity = ?", (entity,))
-
-
-def _store_scram_credential(db: sqlite3.Connection, change: ScramCredentialStored) -> None:
-    db.execute("INSERT OR REPLACE INTO scram_credentials VALUES (?, ?, ?, ?, ?, ?)", change.credential)
-
-
-def _remove_scram_credential(db: sqlite3.Connection, change: ScramCredentialRemoved) -> None:
-    db.execute("DELETE FROM scram_credentials WHERE user = ? AND mechanism = ?", change)
-
-
-def _bump_leader_epochs(db: sqlite3.Connection, change: LeaderEpochsBumped) -> None:
-    del change
-    db.execute("UPDATE topics SET leader_epoch = leader_epoch + 1")
-
-
-def _store_group(db: sqlite3.Connection, change: GroupStored) -> None:
-    group = change.group
-    db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)", group[:6])
-    db.execute("DELETE FROM group_members WHERE group_id = ?", (group.group_id,))
-    db.executemany(
-        "INSERT INTO group_members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [(group.group_id, *member) for member in group.members],
-    )
-
-
-def _remove_group(db: sqlite3.Connection, change: GroupRemoved) -> None:
-    for table in ("groups", "group_members", "offsets"):
-        db.execute(f"DELETE FROM {table} WHERE group_id = ?", change)
-
-
-def _commit_offsets(db: sqlite3.Connection, change: OffsetsCommitted) -> None:
-    db.executemany(
-        f"INSERT OR REPLACE INTO offsets (group_id, {_OFFSET_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(change.group_id, *offset) for offset in change.offsets],
-    )
-
-
-def _remove_offsets(db: sqlite3.Connection, change: OffsetsRemoved) -> None:
-    db.executemany(
-        "DELETE FROM offsets WHERE group_id = ? AND topic = ? AND partition = ?",
-        [(change.group_id, *partition) for partition in change.partitions],
-    )
-
-
-_WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
-    TopicCreated: _create_topic,
-    TopicRemoved: _remove_topic,
-    TopicConfigured: _configure_topic,
-    PartitionsAdded: _add_partitions,
-    ResourceConfigured: _configure_resource,
-    QuotasStored: _store_quotas,
-    ScramCredentialStored: _store_scram_credential,
-    ScramCredentialRemoved: _remove_scram_credential,
-    LeaderEpochsBumped: _bump_leader_epochs,
-    GroupStored: _store_group,
-    GroupRemoved: _remove_group,
-    OffsetsCommitted: _commit_offsets,
-    OffsetsRemoved: _remove_offsets,
-}

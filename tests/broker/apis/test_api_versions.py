@@ -66,6 +66,8 @@ RANGES = {
     64: (0, 0),
     65: (0, 0),
     66: (0, 2),
+    68: (0, 1),
+    69: (0, 1),
     74: (0, 1),
     75: (0, 0),
     80: (0, 1),
@@ -78,9 +80,16 @@ NAMED = ApiVersionsRequest(client_software_name="a-client", client_software_vers
 def test_the_ranges_of_what_is_built_are_offered(wire: Wire, version: int) -> None:
     expected = ApiVersionsResponse(
         api_keys=[ApiVersion(api_key=key, min_version=low, max_version=high) for key, (low, high) in RANGES.items()],
-        supported_features=[SupportedFeatureKey(name="metadata.version", min_version=7, max_version=30)],
+        # Clients before v4 do not understand that a feature may be off (KAFKA-17492).
+        supported_features=[
+            *([SupportedFeatureKey(name="group.version", min_version=0, max_version=1)] if version >= 4 else []),
+            SupportedFeatureKey(name="metadata.version", min_version=7, max_version=30),
+        ],
         finalized_features_epoch=0,
-        finalized_features=[FinalizedFeatureKey(name="metadata.version", max_version_level=30, min_version_level=30)],
+        finalized_features=[
+            FinalizedFeatureKey(name="group.version", max_version_level=1, min_version_level=1),
+            FinalizedFeatureKey(name="metadata.version", max_version_level=30, min_version_level=30),
+        ],
     )
     assert wire.call(NAMED, version) == as_of(expected, version)
 

@@ -17,7 +17,7 @@ ONE_NODE = "this broker is controller, coordinator and leader of everything, and
 ONE_REPLICA = "there are no other replicas, no other directories and nothing is moved"
 STOPPING = "only while the broker stops, or when the catalog cannot be written: tests/broker/groups"
 TRANSACTIONS = "transactions are not built yet"
-CONSUMER_GROUPS = "only in groups of the newer protocols (KIP-848), not built yet"
+CONSUMER_GROUPS = "only where a live group changes its protocol, which it does not here"
 QUOTAS = "quotas slow nobody down yet"
 SECURITY = "only on listeners that authenticate, or with an authorizer"
 NULLS = "only for an id that is null, which these versions cannot say"
@@ -133,18 +133,24 @@ TABLE: dict[str, dict[str, str]] = {
         TESTED: "FENCED_INSTANCE_ID ILLEGAL_GENERATION INVALID_GROUP_ID REBALANCE_IN_PROGRESS UNKNOWN_MEMBER_ID",
         **_GROUP,
     },
+    "ConsumerGroupHeartbeat": {
+        TESTED: "FENCED_INSTANCE_ID FENCED_MEMBER_EPOCH GROUP_ID_NOT_FOUND GROUP_MAX_SIZE_REACHED INVALID_REQUEST"
+        " INVALID_REGULAR_EXPRESSION UNKNOWN_MEMBER_ID UNRELEASED_INSTANCE_ID UNSUPPORTED_ASSIGNOR",
+        CONSUMER_GROUPS: "UNSUPPORTED_VERSION",
+        **_GROUP_AND_TOPICS,
+    },
+    "ConsumerGroupDescribe": {TESTED: "GROUP_ID_NOT_FOUND INVALID_GROUP_ID", **_GROUP_AND_TOPICS},
     "LeaveGroup": {TESTED: "FENCED_INSTANCE_ID INVALID_GROUP_ID UNKNOWN_MEMBER_ID", **_GROUP},
     "OffsetCommit": {
         TESTED: "FENCED_INSTANCE_ID GROUP_ID_NOT_FOUND ILLEGAL_GENERATION OFFSET_METADATA_TOO_LARGE"
-        " REBALANCE_IN_PROGRESS UNKNOWN_MEMBER_ID UNKNOWN_TOPIC_ID UNKNOWN_TOPIC_OR_PARTITION",
-        CONSUMER_GROUPS: "STALE_MEMBER_EPOCH",
+        " REBALANCE_IN_PROGRESS STALE_MEMBER_EPOCH UNKNOWN_MEMBER_ID UNKNOWN_TOPIC_ID UNKNOWN_TOPIC_OR_PARTITION"
+        " UNSUPPORTED_VERSION",
         TRANSACTIONS: "INVALID_PRODUCER_ID_MAPPING INVALID_TXN_STATE",
         UNUSED: "INVALID_COMMIT_OFFSET_SIZE",
         **_GROUP_AND_TOPICS,
     },
     "OffsetFetch": {
-        TESTED: "UNKNOWN_TOPIC_ID",
-        CONSUMER_GROUPS: "STALE_MEMBER_EPOCH UNKNOWN_MEMBER_ID",
+        TESTED: "STALE_MEMBER_EPOCH UNKNOWN_MEMBER_ID UNKNOWN_TOPIC_ID",
         TRANSACTIONS: "UNSTABLE_OFFSET_COMMIT",
         UNUSED: "UNKNOWN_TOPIC_OR_PARTITION",
         **_GROUP_AND_TOPICS,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.topics import KnownTopics, default_times
 
 from barnabas.broker.groups import (
     GroupCoordinator,
@@ -60,11 +61,14 @@ class Groups:
         self.path = folder / "catalog.db"
         self.clock = ManualClock()
         self.config = config
+        self.topics = KnownTopics()
         self.open()
 
     def open(self) -> None:
         self.catalog = FlakyCatalog(self.path, self.clock)
-        self.coordinator = GroupCoordinator(self.catalog, self.clock, GroupCoordinatorConfig(**self.config))
+        self.coordinator = GroupCoordinator(
+            self.catalog, self.clock, GroupCoordinatorConfig(**self.config), self.topics, default_times
+        )
 
     def crash(self, **config: int) -> None:
         """Lose what is in memory and start again over the same catalog, perhaps configured otherwise."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.topics import KnownTopics, default_times
 
 from barnabas.broker.groups import (
     GroupCoordinator,
@@ -36,7 +37,9 @@ def catalog(tmp_path: Path, clock: ManualClock) -> Iterator[SqliteCatalog]:
 
 @pytest.fixture
 def groups(catalog: SqliteCatalog, clock: ManualClock) -> GroupCoordinator:
-    return GroupCoordinator(catalog, clock, GroupCoordinatorConfig(group_initial_rebalance_delay_ms=0))
+    return GroupCoordinator(
+        catalog, clock, GroupCoordinatorConfig(group_initial_rebalance_delay_ms=0), KnownTopics(), default_times
+    )
 
 
 def subscription(*topics: str) -> bytes:

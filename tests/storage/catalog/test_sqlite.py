@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from barnabas.storage.catalog import (
     Change,
+    ClassicMember,
     CommittedOffset,
+    ConsumerGroupStored,
+    ConsumerMember,
+    ConsumerMembersRemoved,
+    ConsumerMembersStored,
+    GroupForgotten,
     GroupMember,
     GroupRemoved,
     GroupStored,
@@ -28,8 +34,10 @@ from barnabas.storage.catalog import (
     ScramCredential,
     ScramCredentialRemoved,
     ScramCredentialStored,
+    StoredConsumerGroup,
     StoredGroup,
     StoredTopic,
+    TargetsStored,
     TopicConfigured,
     TopicCreated,
     TopicRemoved,
@@ -41,7 +49,15 @@ from barnabas.storage.errors import CatalogError
 ORDERS = StoredTopic(b"o" * 16, "orders", 3, 0, {"cleanup.policy": "compact", "retention.ms": "-1"})
 EVENTS = StoredTopic(b"e" * 16, "events", 1, 5, {})
 MEMBER = GroupMember("m-1", "instance", "client", "/127.0.0.1", 45_000, 300_000, b"\0meta", b"\xffassigned")
-EMPTY: dict[str, Any] = {kind: {} for kind in ("topics", "configs", "quotas", "scram", "groups", "offsets")}
+EMPTY: dict[str, Any] = {
+    kind: {} for kind in ("topics", "configs", "quotas", "scram", "consumers", "members", "groups", "offsets")
+}
+PARTS = {b"o" * 16: frozenset({0, 2})}
+CONSUMERS = StoredConsumerGroup("c", 3, 2, 2**55, {"o.*": frozenset({"orders"})}, -1)
+READER = ConsumerMember(
+    "r", "i", None, "client", "/::1", 9, ("orders",), "o.*", "range", 2, 1, "unrevoked", PARTS, {}, None
+)
+OLD_READER = READER._replace(member_id="o", classic=ClassicMember(9, [("range", b"\0")]))
 QUOTAS = QuotasStored((("client-id", None), ("user", "alice")), {"producer_byte_rate": 1e6})
 CREDENTIAL = ScramCredential("alice", 1, 4096, b"salt", b"stored", b"server")
 GROUP = StoredGroup("g", "consumer", 7, "range", "m-1", 1_700_000_000_000, [MEMBER])
@@ -71,6 +87,10 @@ def dump(catalog: SqliteCatalog) -> dict[str, Any]:
         "configs": dict(catalog.configs()),
         "quotas": dict(catalog.quotas()),
         "scram": {credential[:2]: credential for credential in catalog.scram_credentials()},
+        "consumers": {group.group_id: group for group in catalog.consumer_groups()},
+        "members": {
+            (name, member.member_id): (member, target) for name, member, target in catalog.consumer_members()
+        },
         "groups": {group.group_id: group for group in catalog.groups()},
         "offsets": {group_id: {o[:2]: o for o in catalog.offsets(group_id)} for group_id in group_ids},
     }
@@ -107,6 +127,23 @@ def test_a_group_comes_back_as_it_was_stored_and_is_replaced_as_a_whole(catalog)
     assert catalog.groups() == [empty]
 
 
+def test_a_consumer_group_comes_back_as_it_was_stored(catalog):
+    catalog.commit(ConsumerGroupStored(CONSUMERS), ConsumerMembersStored("c", [READER, OLD_READER]))
+    catalog.commit(TargetsStored("c", {"r": PARTS}), ConsumerMembersStored("c", [READER._replace(epoch=9)]))
+    assert catalog.consumer_groups() == [CONSUMERS]
+    assert catalog.consumer_members() == [("c", OLD_READER, {}), ("c", READER._replace(epoch=9), PARTS)]
+    catalog.commit(ConsumerMembersRemoved("c", ["r"]))
+    assert catalog.consumer_members() == [("c", OLD_READER, {})]
+
+
+@pytest.mark.parametrize("change", [GroupForgotten("c"), GroupRemoved("c")])
+def test_a_group_that_is_forgotten_leaves_its_offsets(catalog, change):
+    catalog.commit(ConsumerGroupStored(CONSUMERS), ConsumerMembersStored("c", [READER]))
+    catalog.commit(OffsetsCommitted("c", [offset()]), change)
+    assert (catalog.consumer_groups(), catalog.consumer_members()) == ([], [])
+    assert len(catalog.offsets("c")) == isinstance(change, GroupForgotten)
+
+
 def test_a_group_goes_with_its_members_and_offsets(catalog):
     catalog.commit(GroupStored(GROUP), OffsetsCommitted("g", [offset()]))
     catalog.commit(GroupRemoved("g"))
@@ -136,6 +173,9 @@ def test_offsets_are_overwritten_and_removed_one_by_one(catalog):
         ResourceConfigured(4, "", {"a": "b"}),
         QUOTAS,
         ScramCredentialStored(CREDENTIAL),
+        ConsumerGroupStored(CONSUMERS),
+        ConsumerMembersStored("c", [READER]),
+        GroupForgotten("old"),
         LeaderEpochsBumped(),
         GroupStored(GROUP),
         GroupRemoved("old"),
@@ -228,6 +268,8 @@ def test_a_damaged_page_is_a_catalog_error_when_it_is_met(path):
         ResourceConfigured(4, "", {"a": "b"}),
         QUOTAS,
         ScramCredentialStored(CREDENTIAL),
+        ConsumerGroupStored(CONSUMERS),
+        ConsumerMembersStored("c", [READER]),
     )
     catalog.close()
     size = path.stat().st_size
@@ -373,6 +415,7 @@ SCRAM = st.builds(
     st.binary(max_size=3),
     st.binary(max_size=3),
 )
+MEMBERS = st.builds(READER._replace, member_id=NAMES, epoch=st.integers(-2, 9))
 CHANGES = st.one_of(
     st.builds(TopicCreated, TOPICS),
     st.builds(TopicRemoved, NAMES),
@@ -391,6 +434,11 @@ CHANGES = st.one_of(
     ),
     st.builds(ScramCredentialStored, SCRAM),
     st.builds(ScramCredentialRemoved, NAMES, st.integers(1, 2)),
+    st.builds(ConsumerGroupStored, st.builds(CONSUMERS._replace, group_id=GROUPS, epoch=st.integers(0, 9))),
+    st.builds(ConsumerMembersStored, GROUPS, st.lists(MEMBERS, max_size=2)),
+    st.builds(ConsumerMembersRemoved, GROUPS, st.lists(NAMES, max_size=2)),
+    st.builds(TargetsStored, GROUPS, st.dictionaries(NAMES, st.just(PARTS), max_size=2)),
+    st.builds(GroupForgotten, GROUPS),
     st.just(LeaderEpochsBumped()),
     st.builds(GroupStored, STORED_GROUPS),
     st.builds(GroupRemoved, GROUPS),
@@ -401,6 +449,13 @@ CHANGES = st.one_of(
 
 class Refused(Exception):
     """The model does not take a change."""
+
+
+def forget(model: dict[str, Any], group_id: str) -> None:
+    model["groups"].pop(group_id, None)
+    model["consumers"].pop(group_id, None)
+    for key in [key for key in model["members"] if key[0] == group_id]:
+        del model["members"][key]
 
 
 def change_model(model: dict[str, Any], change: Change) -> None:
@@ -433,13 +488,28 @@ def change_model(model: dict[str, Any], change: Change) -> None:
             model["scram"][credential[:2]] = credential
         case ScramCredentialRemoved(user, mechanism):
             model["scram"].pop((user, mechanism), None)
+        case ConsumerGroupStored(group):
+            model["consumers"][group.group_id] = group
+        case ConsumerMembersStored(group_id, members):
+            for member in members:
+                _, target = model["members"].get((group_id, member.member_id), (None, {}))
+                model["members"][group_id, member.member_id] = (member, target)
+        case ConsumerMembersRemoved(group_id, member_ids):
+            for member_id in member_ids:
+                model["members"].pop((group_id, member_id), None)
+        case TargetsStored(group_id, targets):
+            for member_id in targets.keys() & {key[1] for key in model["members"] if key[0] == group_id}:
+                member, _ = model["members"][group_id, member_id]
+                model["members"][group_id, member_id] = (member, targets[member_id])
+        case GroupForgotten(group_id):
+            forget(model, group_id)
         case LeaderEpochsBumped():
             for name, topic in topics.items():
                 topics[name] = topic._replace(leader_epoch=topic.leader_epoch + 1)
         case GroupStored(group):
             groups[group.group_id] = group._replace(members=sorted(group.members, key=lambda m: m.member_id.encode()))
         case GroupRemoved(group_id):
-            groups.pop(group_id, None)
+            forget(model, group_id)
             offsets.pop(group_id, None)
         case OffsetsCommitted(group_id, committed):
             offsets.setdefault(group_id, {}).update({o[:2]: o for o in committed})

@@ -1,0 +1,211 @@
+"""The SQL of every change, and rows of the catalog as values."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .changes import (
+    Change,
+    ClassicMember,
+    ConsumerGroupStored,
+    ConsumerMember,
+    ConsumerMembersRemoved,
+    ConsumerMembersStored,
+    GroupForgotten,
+    GroupRemoved,
+    GroupStored,
+    LeaderEpochsBumped,
+    OffsetsCommitted,
+    OffsetsRemoved,
+    Partitions,
+    PartitionsAdded,
+    QuotasStored,
+    ResourceConfigured,
+    ScramCredentialRemoved,
+    ScramCredentialStored,
+    TargetsStored,
+    TopicConfigured,
+    TopicCreated,
+    TopicRemoved,
+)
+
+OFFSET_COLUMNS = "topic, partition, offset, leader_epoch, metadata, commit_ms, expire_ms"
+
+
+def _create_topic(db: sqlite3.Connection, change: TopicCreated) -> None:
+    topic = change.topic
+    db.execute(
+        "INSERT INTO topics (topic_id, name, partition_count, leader_epoch, configs) VALUES (?, ?, ?, ?, ?)",
+        (*topic[:4], json.dumps(dict(topic.configs))),
+    )
+
+
+def _remove_topic(db: sqlite3.Connection, change: TopicRemoved) -> None:
+    db.execute("DELETE FROM topics WHERE name = ?", change)
+    db.execute("DELETE FROM offsets WHERE topic = ?", change)
+
+
+def _configure_topic(db: sqlite3.Connection, change: TopicConfigured) -> None:
+    db.execute("UPDATE topics SET configs = ? WHERE name = ?", (json.dumps(dict(change.configs)), change.name))
+
+
+def _add_partitions(db: sqlite3.Connection, change: PartitionsAdded) -> None:
+    db.execute("UPDATE topics SET partition_count = ? WHERE name = ?", (change.partition_count, change.name))
+
+
+def _configure_resource(db: sqlite3.Connection, change: ResourceConfigured) -> None:
+    if change.configs:
+        stored = (change.resource_type, change.resource_name, json.dumps(dict(change.configs)))
+        db.execute("INSERT OR REPLACE INTO configs VALUES (?, ?, ?)", stored)
+    else:
+        db.execute("DELETE FROM configs WHERE resource_type = ? AND resource_name = ?", change[:2])
+
+
+def _store_quotas(db: sqlite3.Connection, change: QuotasStored) -> None:
+    entity = json.dumps(change.entity)
+    if change.quotas:
+        db.execute("INSERT OR REPLACE INTO quotas VALUES (?, ?)", (entity, json.dumps(dict(change.quotas))))
+    else:
+        db.execute("DELETE FROM quotas WHERE entity = ?", (entity,))
+
+
+def _store_scram_credential(db: sqlite3.Connection, change: ScramCredentialStored) -> None:
+    db.execute("INSERT OR REPLACE INTO scram_credentials VALUES (?, ?, ?, ?, ?, ?)", change.credential)
+
+
+def _remove_scram_credential(db: sqlite3.Connection, change: ScramCredentialRemoved) -> None:
+    db.execute("DELETE FROM scram_credentials WHERE user = ? AND mechanism = ?", change)
+
+
+def _bump_leader_epochs(db: sqlite3.Connection, change: LeaderEpochsBumped) -> None:
+    del change
+    db.execute("UPDATE topics SET leader_epoch = leader_epoch + 1")
+
+
+def _store_group(db: sqlite3.Connection, change: GroupStored) -> None:
+    group = change.group
+    db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)", group[:6])
+    db.execute("DELETE FROM group_members WHERE group_id = ?", (group.group_id,))
+    db.executemany(
+        "INSERT INTO group_members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(group.group_id, *member) for member in group.members],
+    )
+
+
+def _remove_group(db: sqlite3.Connection, change: GroupRemoved) -> None:
+    _forget_group(db, GroupForgotten(change.group_id))
+    db.execute("DELETE FROM offsets WHERE group_id = ?", change)
+
+
+def _forget_group(db: sqlite3.Connection, change: GroupForgotten) -> None:
+    for table in ("groups", "group_members", "consumer_groups", "consumer_members"):
+        db.execute(f"DELETE FROM {table} WHERE group_id = ?", change)
+
+
+def _store_consumer_group(db: sqlite3.Connection, change: ConsumerGroupStored) -> None:
+    group = change.group
+    resolved = json.dumps({regex: sorted(names) for regex, names in group.resolved.items()})
+    row = (*group[:4], resolved, group.empty_since_ms)
+    db.execute("INSERT OR REPLACE INTO consumer_groups VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def _store_consumer_members(db: sqlite3.Connection, change: ConsumerMembersStored) -> None:
+    for member in change.members:
+        row = dict(zip(_MEMBER_COLUMNS, (change.group_id, *_member_row(member)), strict=True))
+        db.execute(_STORE_MEMBER, row)
+
+
+def _remove_consumer_members(db: sqlite3.Connection, change: ConsumerMembersRemoved) -> None:
+    db.executemany(
+        "DELETE FROM consumer_members WHERE group_id = ? AND member_id = ?",
+        [(change.group_id, member_id) for member_id in change.member_ids],
+    )
+
+
+def _store_targets(db: sqlite3.Connection, change: TargetsStored) -> None:
+    db.executemany(
+        "UPDATE consumer_members SET target = ? WHERE group_id = ? AND member_id = ?",
+        [(_dumped(target), change.group_id, member_id) for member_id, target in change.targets.items()],
+    )
+
+
+_MEMBER_COLUMNS = ("group_id", *ConsumerMember._fields)
+_STORE_MEMBER = (
+    f"INSERT INTO consumer_members ({', '.join(_MEMBER_COLUMNS)})"
+    f" VALUES ({', '.join(f':{column}' for column in _MEMBER_COLUMNS)})"
+    " ON CONFLICT (group_id, member_id) DO UPDATE SET "
+    + ", ".join(f"{column} = :{column}" for column in _MEMBER_COLUMNS[2:])
+)
+
+
+def _member_row(member: ConsumerMember) -> tuple[Any, ...]:
+    encoded: dict[str, Any] = member._asdict()
+    encoded["topic_names"] = json.dumps(list(member.topic_names))
+    encoded["assigned"], encoded["revoking"] = _dumped(member.assigned), _dumped(member.revoking)
+    if member.classic is not None:
+        session_timeout_ms, protocols = member.classic
+        encoded["classic"] = json.dumps([session_timeout_ms, [[name, data.hex()] for name, data in protocols]])
+    return tuple(encoded.values())
+
+
+def consumer_member(row: Sequence[Any]) -> ConsumerMember:
+    """Return the member of a row: the columns after the group id, without the target."""
+    encoded = dict(zip(ConsumerMember._fields, row, strict=True))
+    encoded["topic_names"] = tuple(json.loads(encoded["topic_names"]))
+    encoded["assigned"], encoded["revoking"] = partitions(encoded["assigned"]), partitions(encoded["revoking"])
+    if encoded["classic"] is not None:
+        session_timeout_ms, protocols = json.loads(encoded["classic"])
+        pairs = [(name, bytes.fromhex(data)) for name, data in protocols]
+        encoded["classic"] = ClassicMember(session_timeout_ms, pairs)
+    return ConsumerMember(**encoded)
+
+
+def _dumped(partitions: Partitions) -> str:
+    return json.dumps({topic_id.hex(): sorted(indexes) for topic_id, indexes in partitions.items()})
+
+
+def partitions(text: str) -> Partitions:
+    """Return what ``_dumped`` made a text of."""
+    return {bytes.fromhex(topic_id): frozenset(indexes) for topic_id, indexes in json.loads(text).items()}
+
+
+def resolved(text: str) -> dict[str, frozenset[str]]:
+    """Return the topics of each regular expression."""
+    return {regex: frozenset(names) for regex, names in json.loads(text).items()}
+
+
+def _commit_offsets(db: sqlite3.Connection, change: OffsetsCommitted) -> None:
+    db.executemany(
+        f"INSERT OR REPLACE INTO offsets (group_id, {OFFSET_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(change.group_id, *offset) for offset in change.offsets],
+    )
+
+
+def _remove_offsets(db: sqlite3.Connection, change: OffsetsRemoved) -> None:
+    db.executemany(
+        "DELETE FROM offsets WHERE group_id = ? AND topic = ? AND partition = ?",
+        [(change.group_id, *partition) for partition in change.partitions],
+    )
+
+
+WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
+    TopicCreated: _create_topic,
+    TopicRemoved: _remove_topic,
+    TopicConfigured: _configure_topic,
+    PartitionsAdded: _add_partitions,
+    ResourceConfigured: _configure_resource,
+    QuotasStored: _store_quotas,
+    ScramCredentialStored: _store_scram_credential,
+    ScramCredentialRemoved: _remove_scram_credential,
+    LeaderEpochsBumped: _bump_leader_epochs,
+    GroupStored: _store_group,
+    GroupRemoved: _remove_group,
+    GroupForgotten: _forget_group,
+    ConsumerGroupStored: _store_consumer_group,
+    ConsumerMembersStored: _store_consumer_members,
+    ConsumerMembersRemoved: _remove_consumer_members,
+    TargetsStored: _store_targets,
+    OffsetsCommitted: _commit_offsets,
+    OffsetsRemoved: _remove_offsets,
+}
