@@ -54,8 +54,8 @@ TAIL = """
 - `advertised.listeners` can be changed while the broker runs (a connection to a listener that is removed so is closed
   without an answer); Kafka with KRaft refuses that.
 - `min.insync.replicas` of 1 is the default and no cluster setting, as it is in Kafka with eligible leader replicas.
-- `__consumer_offsets` and `__transaction_state` are made when Kafka would make them and stay empty: what Kafka keeps in
-  them is in the catalog.
+- `__consumer_offsets` and `__transaction_state` are made when Kafka would make them and stay empty: what Kafka keeps
+  in them is in the catalog.
 - Error messages are in our own words where Kafka's say less.
 - Fetch sessions remember 200,000 partitions together; who asks for more names them in every request.
 """
