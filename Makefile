@@ -73,8 +73,12 @@ kafka: $(VENV)/test.done jdk  ## fetch Apache Kafka itself, to compare with
 interop-java: kafka  ## Kafka's own tools and the Java clients
 	$(BIN)/python -m pytest --against $(AGAINST) tests/interop/java $(ARGS)
 
+.PHONY: interop-files
+interop-files: kafka  ## Kafka reads the files of Barnabas, Barnabas those of Kafka
+	$(BIN)/python -m pytest tests/interop/test_log_files.py tests/interop/test_moved_folders.py $(ARGS)
+
 .PHONY: interop
-interop: interop-python interop-go interop-javascript interop-java  ## all of these
+interop: interop-python interop-go interop-javascript interop-java interop-files  ## all of these
 
 .PHONY: docker-test
 docker-test: $(VENV)/test.done  ## the image and the compose file, on a Docker engine (here, or set up as root on Debian)

@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 from .checkpoints import LeaderEpochs, read_offsets
 from .clock import SystemClock
-from .datadir import CATALOG_FILE, CLEAN_FILE, LOCK_FILE, RECOVERY_POINTS_FILE, STRAY_SUFFIX, folders, lock
+from .datadir import (
+    CATALOG_FILE,
+    CLEAN_FILE,
+    LOCK_FILE,
+    RECOVERY_POINTS_FILE,
+    STRAY_SUFFIX,
+    folders,
+    lock,
+    topic_id_in,
+)
 from .errors import StorageError
 from .index import IndexCorrupt, OffsetIndex, TimeIndex
 from .producers import ProducerStates, SnapshotCorrupt
@@ -52,11 +61,13 @@ class _Walk:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.was_clean = (path / CLEAN_FILE).exists()
+        # Whether what is looked at belongs to a topic; nobody reads what is wrong in a folder that does not.
+        self.is_served = True
         self.findings: list[Finding] = []
         self.partitions = self.batches = self.records = self.size_bytes = 0
 
     def problem(self, path: Path, text: str) -> None:
-        self.findings.append(Finding(path, text, is_problem=True))
+        self.findings.append(Finding(path, text, is_problem=self.is_served))
 
     def note(self, path: Path, text: str) -> None:
         self.findings.append(Finding(path, text, is_problem=False))
@@ -65,7 +76,9 @@ class _Walk:
         topics = self._check_catalog()
         self._readable(self.path / RECOVERY_POINTS_FILE, read_offsets)
         for topic, partition, folder in folders(self.path):
-            if partition >= topics.get(topic, 0):
+            topic_id, count = topics.get(topic, (b"", 0))
+            self.is_served = partition < count and topic_id_in(folder) in (topic_id, None)
+            if not self.is_served:
                 self.note(folder, "belongs to no topic in the catalog")
             self.partitions += 1
             try:
@@ -76,7 +89,8 @@ class _Walk:
             self.note(stray, "was put aside, because a topic of the same name was made")
         return Report(self.partitions, self.batches, self.records, self.size_bytes, self.findings)
 
-    def _check_catalog(self) -> dict[str, int]:
+    def _check_catalog(self) -> dict[str, tuple[bytes, int]]:
+        """Return the id and the number of partitions of each topic by its name."""
         path = self.path / CATALOG_FILE
         try:
             # In a copy, because SQLite tidies up after a crash when it opens a database.
@@ -88,7 +102,8 @@ class _Walk:
                     for (text,) in db.execute("PRAGMA integrity_check"):
                         if text != "ok":
                             self.problem(path, text)
-                    return dict(db.execute("SELECT name, partition_count FROM topics").fetchall())
+                    rows = db.execute("SELECT name, topic_id, partition_count FROM topics")
+                    return {name: (topic_id, count) for name, topic_id, count in rows}
                 finally:
                     db.close()
         except (sqlite3.Error, OSError) as error:

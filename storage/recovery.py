@@ -4,6 +4,7 @@ not have reached the disk (Kafka's LogLoader)."""
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -100,11 +101,37 @@ def leader_epoch_in(directory: Path) -> int:
         return -1
 
 
+def producer_id_max_in(directory: Path, below: int) -> int:
+    """Return the largest producer id ``below`` a limit that a partition folder knows of, -1 when there is none.
+
+    Raises OSError.
+    """
+    return max((producer_id for producer_id in _producer_ids(directory) if producer_id < below), default=-1)
+
+
+def _producer_ids(directory: Path) -> Iterator[int]:
+    """Yield those of the snapshots, which may be gone from the log, and those of the log."""
+    for path in directory.glob(f"*{SNAPSHOT_SUFFIX}"):
+        with suppress(SnapshotCorrupt):
+            yield from ProducerStates.read_snapshot(path).entries
+    for base in _bases(directory):
+        segment = Segment(directory, base, 0, is_read_only=True)
+        try:
+            for _, header in segment.headers(0):
+                yield header.producer_id
+        finally:
+            segment.close()
+
+
+def _bases(directory: Path) -> list[int]:
+    return sorted(int(path.stem) for path in directory.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
+
+
 def _find_segments(directory: Path, clock: Clock) -> list[Segment]:
     now_ms = clock.now_ms()
     for left in directory.glob(f"*{DELETED_SUFFIX}"):
         left.unlink()
-    bases = sorted(int(path.stem) for path in directory.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
+    bases = _bases(directory)
     if not bases:
         return [Segment.create(directory, 0, now_ms)]
     return [Segment(directory, base, now_ms) for base in bases]

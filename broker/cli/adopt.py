@@ -7,24 +7,27 @@ from ...storage.clock import SystemClock
 from ...storage.datadir import DataDir, node_id_in
 from ...storage.errors import StorageError
 from ..config import BrokerConfig
-from ..partitions.adoption import adopt
+from ..partitions.adoption import KAFKAS_OWN, adopt
 
 
 def run_adopt(data_dir: str) -> int:
-    """Print what became of each topic and return the exit status: 0 all is well, 1 some were left, 2 not possible."""
+    """Print what became of each topic and return the exit status.
+
+    0 all is well, 1 some were left that are not Kafka's own, 2 not possible.
+    """
     path = Path(data_dir)
     if not path.is_dir():
         print(f"barnabas: {path} is not a directory", file=sys.stderr)
         return 2
-    left = taken = 0
+    left = seen = 0
     try:
         clock = SystemClock()
         node_id = node_id_in(path)
         opened = DataDir(path, clock, BrokerConfig().int("node.id") if node_id is None else node_id, lambda f: f())
         try:
             for adopted in adopt(opened, clock):
-                taken += adopted.partitions
-                left += bool(adopted.problem)
+                seen += 1
+                left += bool(adopted.problem) and adopted.topic not in KAFKAS_OWN
                 what = f"{adopted.partitions} partitions, {adopted.records} records" if adopted.partitions else "left"
                 print(f"{adopted.topic}: {what}{f': {adopted.problem}' if adopted.problem else ''}")
         finally:
@@ -32,6 +35,6 @@ def run_adopt(data_dir: str) -> int:
     except (StorageError, OSError) as error:
         print(f"barnabas: {error}", file=sys.stderr)
         return 2
-    if not taken and not left:
+    if not seen:
         print("every partition folder belongs to a topic already")
     return 1 if left else 0

@@ -9,14 +9,18 @@ from ...storage.catalog import PartitionsAdded, StoredTopic, TopicCreated
 from ...storage.clock import Clock
 from ...storage.datadir import DataDir, folders, topic_id_in
 from ...storage.errors import LogOffline, StorageError
-from ...storage.recovery import leader_epoch_in
+from ...storage.recovery import leader_epoch_in, producer_id_max_in
 from ...storage.segment import LOG_SUFFIX
 from ..config import BrokerConfig, TopicConfig
 from ..errors import ApiError
 from .partition import INTERNAL_TOPICS
 from .topics import CLUSTER_METADATA_TOPIC, Topics
 
-_KAFKAS_OWN = INTERNAL_TOPICS | {CLUSTER_METADATA_TOPIC, "__share_group_state"}
+KAFKAS_OWN = INTERNAL_TOPICS | {CLUSTER_METADATA_TOPIC, "__share_group_state"}
+
+
+# No coordinator gets as far as this; ids beyond are somebody's invention.
+PRODUCER_ID_LIMIT = 2**62
 
 
 class Adopted(NamedTuple):
@@ -52,12 +56,15 @@ def adopt(data_dir: DataDir, clock: Clock) -> Iterator[Adopted]:
 
 
 def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir) -> Adopted:
-    if name in _KAFKAS_OWN:
+    if name in KAFKAS_OWN:
         raise StorageError("Kafka's coordinators keep it for themselves")
     ids = {topic_id_in(folder) for folder in found.values()} - {None}
     known = topics.get(name)
     if len(ids) > 1 or (known is not None and ids - {known.topic_id}):
         raise StorageError("its folders belong to different topics of that name")
+    # A new producer that was given the id of an old one would find its records taken for repetitions.
+    producer_id = max(producer_id_max_in(folder, PRODUCER_ID_LIMIT) for folder in found.values())
+    data_dir.catalog.skip_producer_ids(producer_id)
     count = max(found) + 1
     if known is not None:
         topic_id = known.topic_id

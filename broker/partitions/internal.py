@@ -22,7 +22,7 @@ def creation_of(name: str, config: BrokerConfig) -> tuple[int, dict[str, str]]:
         return config.int("transaction.state.log.num.partitions"), {
             "cleanup.policy": "compact",
             "compression.type": "uncompressed",
-            "min.insync.replicas": str(config.int("transaction.state.log.min.isr")),
+            "min.insync.replicas": "1",  # there are no more replicas, whatever transaction.state.log.min.isr says
             "segment.bytes": str(config.int("transaction.state.log.segment.bytes")),
             "unclean.leader.election.enable": "false",
         }

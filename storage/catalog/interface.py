@@ -49,6 +49,10 @@ class Catalog(Protocol):
         """Return the id that was drawn when the catalog was made (22 characters, URL-safe base64)."""
         ...
 
+    def skip_producer_ids(self, largest: int) -> None:
+        """Never give out ids up to ``largest``: somebody has had them. Raises CatalogError."""
+        ...
+
     def allocate_producer_ids(self, count: int) -> int:
         """Take ``count`` producer ids that were never given out and return the first of them."""
         ...

@@ -206,6 +206,16 @@ class SqliteCatalog:
         ((value,),) = self._rows("SELECT value FROM meta WHERE name = 'cluster_id'")
         return str(value)
 
+    def skip_producer_ids(self, largest: int) -> None:
+        try:
+            self._db.execute(
+                "INSERT INTO meta VALUES ('next_producer_id', :next)"
+                " ON CONFLICT (name) DO UPDATE SET value = MAX(CAST(value AS INTEGER), :next)",
+                {"next": largest + 1},
+            )
+        except sqlite3.Error as error:
+            raise CatalogError(f"the catalog {self._path} cannot skip producer ids: {error}") from error
+
     def allocate_producer_ids(self, count: int) -> int:
         try:
             (after,) = self._db.execute(

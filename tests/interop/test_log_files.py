@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -117,3 +118,25 @@ def test_kafka_sees_the_records_that_were_written(states: dict[str, State], stat
             acknowledged = {record.offset for record in expected}
             found = [record for record in found if record.offset in acknowledged]
         assert found == expected, folder
+
+
+def test_kafka_would_complain_about_damage(states: dict[str, State], tmp_path: Path) -> None:
+    source = next(Path(file).parent for file in states["recovered"].dumped.files if "/none-0/" in file)
+    for name, suffix, damage in (
+        ("value-0", ".log", lambda content: content[:50_000] + bytes([content[50_000] ^ 1]) + content[50_001:]),
+        ("end-0", ".log", lambda content: content[:-10]),
+        ("offset-0", ".index", lambda content: content[:3] + bytes([content[3] ^ 1]) + content[4:]),
+        ("time-0", ".timeindex", lambda content: content[:7] + bytes([content[7] ^ 1]) + content[8:]),
+    ):
+        shutil.copytree(source, tmp_path / name)
+        file = tmp_path / name / f"{0:020}{suffix}"
+        file.write_bytes(damage(file.read_bytes()))
+    for path in (tmp_path / "end-0").glob("*index"):
+        path.unlink()  # the tool itself ends where an index points beyond the log
+
+    complaints = "\n".join(dump(tmp_path).complaints)
+
+    assert "isvalid: false" in complaints
+    assert f"invalid bytes at the end of {0:020}.log" in complaints
+    assert f"Mismatches in :{tmp_path}/offset-0/" in complaints
+    assert f"Found timestamp mismatch in :{tmp_path}/time-0/" in complaints

@@ -115,6 +115,19 @@ def test_a_folder_of_no_topic_is_noted(folder):
     assert texts(check(folder.path), is_problem=False) == "belongs to no topic in the catalog"
 
 
+def test_a_folder_of_another_topic_of_that_name_is_noted(folder):
+    (folder.partition / "partition.metadata").write_text("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n")
+    assert texts(check(folder.path), is_problem=False) == "belongs to no topic in the catalog"
+
+
+def test_what_is_wrong_in_a_folder_of_no_topic_is_a_note(folder):
+    folder.partition.rename(folder.path / "t-1")
+    with next((folder.path / "t-1").glob("*.log")).open("r+b") as file:
+        file.write(bytes(100))
+    assert texts(check(folder.path), is_problem=True) == ""
+    assert "no sound batch" in texts(check(folder.path), is_problem=False)
+
+
 def test_a_damaged_catalog_is_a_problem(folder):
     path = folder.path / CATALOG_FILE
     with path.open("r+b") as file:

@@ -11,6 +11,7 @@ from support.process import BrokerProcess, running
 from support.wire import Wire
 
 from barnabas.protocol.messages.metadata import MetadataRequest
+from barnabas.protocol.messages.producer_ids import InitProducerIdRequest
 
 
 def run(data_dir: Path) -> subprocess.CompletedProcess[str]:
@@ -85,6 +86,24 @@ def test_a_new_catalog_takes_the_cluster_id_of_the_directory(tmp_path: Path, fol
         assert f"cluster.id={wire.call(MetadataRequest(topics=[]), 12).cluster_id}" in known
 
 
+@pytest.mark.parametrize("has_snapshot", [True, False])
+def test_nobody_gets_the_producer_id_of_an_old_producer(
+    tmp_path: Path, folders: tuple[Topic, Path], has_snapshot: bool
+) -> None:
+    topic, source = folders
+    with running(source) as broker, Wire(broker.port) as wire:
+        numbers = {"producer_epoch": 0, "base_sequence": 0}
+        assert not produce(wire, topic, batch(b"old", producer_id=7, **numbers)).error_code
+        assert not produce(wire, topic, batch(b"odd", producer_id=2**63 - 1, **numbers)).error_code
+    copy(source, tmp_path / "data", "orders-0")
+    if not has_snapshot:
+        for path in (tmp_path / "data" / "orders-0").glob("*.snapshot"):
+            path.unlink()
+    assert run(tmp_path / "data").returncode == 0
+    with running(tmp_path / "data") as broker, Wire(broker.port) as wire:
+        assert wire.call(InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1), 4).producer_id == 8
+
+
 def test_damage_is_cut_off_as_after_a_crash(tmp_path: Path, folders: tuple[Topic, Path]) -> None:
     _, source = folders
     copy(source, tmp_path / "data", "orders-0")
@@ -98,6 +117,8 @@ def test_what_cannot_be_a_topic_is_left(tmp_path: Path, folders: tuple[Topic, Pa
     data_dir = tmp_path / "data"
     copy(source, data_dir, "orders-0")
     (data_dir / "orders-0").rename(data_dir / "__consumer_offsets-0")
+    adopted = run(data_dir)
+    assert (adopted.returncode, adopted.stdout.count(": left: ")) == (0, 1)
     copy(source, data_dir, "orders-0")
     (data_dir / "orders-0").rename(data_dir / "a b-0")
     adopted = run(data_dir)

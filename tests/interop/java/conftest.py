@@ -1,4 +1,7 @@
-"""What the tests of the Java tools and clients share."""
+"""What the tests of the Java tools and clients share.
+
+Where Barnabas has words of its own for an error, the class of the exception and what the message names count.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,16 +11,32 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support.apache_kafka import ApacheKafka
-from support.kafka_tools import Tools
+from support.kafka_tools import Printed, Tools
 from support.process import BrokerProcess
 
 START_TIMEOUT_S = 20
+ERROR_CLASS = re.compile(r"org\.apache\.kafka\.common\.(?:errors\.)?(\w+): (.*)")
 
 
 @pytest.fixture(scope="session")
 def run(server: BrokerProcess | ApacheKafka) -> Tools:
     """Runs one of Apache Kafka's command line tools against the broker."""
     return Tools(server.bootstrap)
+
+
+Refused = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def refused() -> Refused:
+    """Asserts that a tool met an exception of a class, whose message, in whatever words, names what it is about."""
+
+    def refused(printed: Printed, error: str, *named: str) -> None:
+        told = [found.groups() for line in printed.errors if (found := ERROR_CLASS.search(line))]
+        assert [name for name, _ in told] == [error], printed
+        assert [word for word in named if word not in told[0][1]] == [], told[0][1]
+
+    return refused
 
 
 @pytest.fixture

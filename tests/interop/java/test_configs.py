@@ -1,7 +1,11 @@
 """kafka-configs and kafka-client-metrics: what a user sees who reads and changes settings at run time."""
 
+from collections.abc import Callable
+
 import pytest
 from support.kafka_tools import Printed, Tools
+
+Refused = Callable[..., None]
 
 
 def refusal(printed: Printed) -> str:
@@ -42,23 +46,23 @@ def test_a_topic_config_is_set_and_removed(run: Tools, topic: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "reason"),
+    ("config", "named"),
     [
-        ("retention.ms=abc", "Invalid value abc for configuration retention.ms: Not a number of type LONG"),
-        ("retention.ms=-2", "Invalid value -2 for configuration retention.ms: Value must be at least -1"),
-        ("segment.bytes=10", "Invalid value 10 for configuration segment.bytes: Value must be at least 1048576"),
-        (
-            "cleanup.policy=shred",
-            "Invalid value shred for configuration cleanup.policy: String must be one of: compact, delete",
-        ),
-        ("no.such.config=1", "Unknown topic config name: no.such.config"),
+        ("retention.ms=abc", ("retention.ms", "abc")),
+        ("retention.ms=-2", ("retention.ms", "-2", "at least -1")),
+        ("segment.bytes=10", ("segment.bytes", "10", "at least 1048576")),
+        ("cleanup.policy=shred", ("cleanup.policy", "shred", "compact, delete")),
+        ("no.such.config=1", ("no.such.config",)),
     ],
-    ids=lambda value: str(value).split("=")[0] if "=" in str(value) else "",
+    ids=["no number", "negative", "small", "unknown policy", "unknown name"],
 )
-def test_a_bad_topic_config_is_refused(run: Tools, topic: str, config: str, reason: str) -> None:
+def test_a_bad_topic_config_is_refused(
+    run: Tools, refused: Refused, topic: str, config: str, named: tuple[str, ...]
+) -> None:
     answer = run(f"kafka-configs --alter --topic {topic} --add-config {config}")
 
-    assert refusal(answer) == f"InvalidConfigurationException: {reason}"
+    assert answer.status == 1
+    refused(answer, "InvalidConfigurationException", *named)
     assert len(run(f"kafka-configs --describe --topic {topic}").lines) == 1
 
 
@@ -101,13 +105,18 @@ def test_a_default_for_all_brokers_reaches_the_topics(run: Tools, topic: str) ->
     assert run(f"kafka-configs --alter {brokers} --delete-config log.retention.ms").lines == [changed]
 
 
-def test_a_broker_config_that_cannot_change_or_is_bad_is_refused(run: Tools) -> None:
-    assert refusal(run("kafka-configs --alter --broker 1 --add-config node.id=3")) == (
-        "InvalidRequestException: Cannot update these configs dynamically: [node.id]"
-    )
-    assert refusal(run("kafka-configs --alter --broker 1 --add-config log.retention.ms=abc")) == (
-        "InvalidRequestException: Invalid value abc for configuration log.retention.ms: Not a number of type LONG"
-    )
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [("node.id=3", ("dynamically", "node.id")), ("log.retention.ms=abc", ("log.retention.ms", "abc"))],
+    ids=["fixed", "bad"],
+)
+def test_a_broker_config_that_cannot_change_or_is_bad_is_refused(
+    run: Tools, refused: Refused, config: str, named: tuple[str, ...]
+) -> None:
+    answer = run(f"kafka-configs --alter --broker 1 --add-config {config}")
+
+    assert answer.status == 1
+    refused(answer, "InvalidRequestException", *named)
 
 
 def test_an_unknown_broker_has_no_configs(run: Tools) -> None:

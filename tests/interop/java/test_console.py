@@ -1,7 +1,11 @@
 """kafka-console-producer and kafka-console-consumer: records in at one terminal, out at another."""
 
+from collections.abc import Callable
+
 import pytest
 from support.kafka_tools import Tools
+
+Refused = Callable[..., None]
 
 PRINT_ALL = " ".join(
     f"--formatter-property print.{field}=true" for field in ("key", "partition", "offset", "headers")
@@ -43,28 +47,24 @@ def test_a_line_without_a_key_is_refused_by_the_tool(run: Tools, topic: str) -> 
     assert produced.errors[-1].endswith("No key separator found on line number 1: 'nokey'")
 
 
-def test_a_line_that_is_too_long_is_refused(run: Tools, name: str) -> None:
+def test_a_line_that_is_too_long_is_refused(run: Tools, refused: Refused, name: str) -> None:
     assert run(f"kafka-topics --create --topic {name} --config max.message.bytes=100").status == 0
 
     produced = run(f"kafka-console-producer --topic {name}", input="x" * 200 + "\n")
 
-    assert produced.errors == [
-        f"ERROR Error when sending message to topic {name} with key: null, value: 200 bytes with error:",
-        "org.apache.kafka.common.errors.RecordTooLargeException: "
-        "The request included a message larger than the max message size the server will accept.",
-    ]
+    head, _ = produced.errors
+    assert head == f"ERROR Error when sending message to topic {name} with key: null, value: 200 bytes with error:"
+    refused(produced, "RecordTooLargeException")
 
 
-def test_a_keyless_line_is_refused_by_a_compacted_topic(run: Tools, name: str) -> None:
+def test_a_keyless_line_is_refused_by_a_compacted_topic(run: Tools, refused: Refused, name: str) -> None:
     assert run(f"kafka-topics --create --topic {name} --config cleanup.policy=compact").status == 0
 
     produced = run(f"kafka-console-producer --topic {name}", input="nokey\n")
 
-    assert produced.errors == [
-        f"ERROR Error when sending message to topic {name} with key: null, value: 5 bytes with error:",
-        "org.apache.kafka.common.InvalidRecordException: "
-        f"Compacted topic cannot accept message without key in topic partition {name}-0",
-    ]
+    head, _ = produced.errors
+    assert head == f"ERROR Error when sending message to topic {name} with key: null, value: 5 bytes with error:"
+    refused(produced, "InvalidRecordException", "Compacted topic", "without key")
 
 
 def test_a_topic_is_made_by_producing_to_it(run: Tools, name: str) -> None:

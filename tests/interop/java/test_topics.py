@@ -1,9 +1,12 @@
 """kafka-topics: what a user sees who makes, looks at, changes and deletes topics."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from support.kafka_tools import Printed, Tools
+
+Refused = Callable[..., None]
 
 
 def described(printed: Printed) -> list[str]:
@@ -55,39 +58,33 @@ def test_a_topic_that_exists_is_refused_unless_told_otherwise(run: Tools, topic:
     assert run(f"kafka-topics --create --if-not-exists --topic {topic}") == Printed([], [], 0)
 
 
-def test_more_replicas_than_brokers_are_refused(run: Tools, name: str) -> None:
-    assert refusal(run(f"kafka-topics --create --topic {name} --replication-factor 2")) == (
-        "Unable to replicate the partition 2 time(s): The target replication factor of 2 cannot be reached because "
-        "only 1 broker(s) are registered or some brokers have all their log directories cordoned."
-    )
+def test_more_replicas_than_brokers_are_refused(run: Tools, refused: Refused, name: str) -> None:
+    printed = run(f"kafka-topics --create --topic {name} --replication-factor 2")
+
+    assert refusal(printed).startswith("Unable to replicate the partition 2 time(s): ")
+    refused(printed, "InvalidReplicationFactorException", "2 time(s)", "1 broker")
 
 
 @pytest.mark.parametrize(
-    ("topic_name", "reason"),
-    [
-        (
-            "bad name",
-            "Topic name is invalid: 'bad name' contains one or more characters other than ASCII alphanumerics, "
-            "'.', '_' and '-'",
-        ),
-        ("..", "Topic name is invalid: '..' is not allowed"),
-        ("x" * 250, f"Topic name is invalid: the length of '{'x' * 250}' is longer than the max allowed length 249"),
-    ],
+    ("topic_name", "named"),
+    [("bad name", "'.', '_' and '-'"), ("..", "'..'"), ("x" * 250, "249")],
     ids=["space", "dots", "long"],
 )
-def test_a_bad_topic_name_is_refused(run: Tools, topic_name: str, reason: str) -> None:
+def test_a_bad_topic_name_is_refused(run: Tools, refused: Refused, topic_name: str, named: str) -> None:
     printed = run(f"kafka-topics --create --topic '{topic_name}'")
 
     assert printed.status == 1
-    assert printed.lines[-1] == f"Error while executing topic command : {reason}"
+    assert printed.lines[-1].startswith("Error while executing topic command : ")
+    refused(printed, "InvalidTopicException", named)
 
 
-def test_a_name_that_collides_with_a_topic_is_refused(run: Tools) -> None:
+def test_a_name_that_collides_with_a_topic_is_refused(run: Tools, refused: Refused) -> None:
     assert run("kafka-topics --create --topic collides.here").lines[-1] == "Created topic collides.here."
 
-    assert run("kafka-topics --create --topic collides_here").lines[-1] == (
-        "Error while executing topic command : Topic 'collides_here' collides with existing topic: collides.here"
-    )
+    printed = run("kafka-topics --create --topic collides_here")
+
+    assert printed.status == 1
+    refused(printed, "InvalidTopicException", "Topic 'collides_here' collides with existing topic: collides.here")
 
 
 def test_an_unknown_config_is_refused(run: Tools, name: str) -> None:

@@ -383,6 +383,19 @@ def test_producer_ids_never_come_twice(tmp_path_factory, rounds):
         end = block.stop
 
 
+def test_producer_ids_that_somebody_has_had_are_skipped(tmp_path):
+    catalog = SqliteCatalog(tmp_path / "catalog.sqlite", SystemClock())
+    catalog.skip_producer_ids(-1)
+    assert catalog.allocate_producer_ids(10) == 0
+    catalog.skip_producer_ids(5)
+    assert catalog.allocate_producer_ids(10) == 10
+    catalog.skip_producer_ids(20)
+    catalog.close()
+    again = SqliteCatalog(tmp_path / "catalog.sqlite", SystemClock())
+    assert again.allocate_producer_ids(1) == 21
+    again.close()
+
+
 NAMES = st.sampled_from(["a", "b", "c"])
 GROUPS = st.sampled_from(["g", "h"])
 TOPICS = st.builds(
