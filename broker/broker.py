@@ -243,5 +243,6 @@ def _group_config(config: BrokerConfig) -> GroupCoordinatorConfig:
         offset_metadata_max_bytes=config.int("offset.metadata.max.bytes"),
         offsets_retention_minutes=config.int("offsets.retention.minutes"),
         consumer_group_max_size=config.int("group.consumer.max.size"),
+        consumer_migration_policy=config.string("group.consumer.migration.policy").lower(),
         consumer_assignors=config.list("group.consumer.assignors"),
     )

@@ -24,14 +24,11 @@ from ..errors import ApiError
 from ..groups import DescribedConsumerGroup, HeartbeatRequest, Partitions
 from ..registry import handles
 
-_CONSUMER_MEMBER = 1
+# Which protocol a member speaks (v1+).
+_CLASSIC_MEMBER, _CONSUMER_MEMBER = 0, 1
 
 
-@handles(
-    ConsumerGroupHeartbeatRequest,
-    leaves_out="a live group does not change between the classic and the consumer protocol, as in Kafka with"
-    " group.consumer.migration.policy=disabled; an empty one does",
-)
+@handles(ConsumerGroupHeartbeatRequest)
 async def consumer_group_heartbeat(
     request: ConsumerGroupHeartbeatRequest, context: Context
 ) -> ConsumerGroupHeartbeatResponse:
@@ -125,7 +122,7 @@ def _describe(group: DescribedConsumerGroup, context: Context) -> DescribedGroup
                 subscribed_topic_regex=member.regex,
                 assignment=_assignment(member.assigned, context),
                 target_assignment=_assignment(member.target, context),
-                member_type=_CONSUMER_MEMBER,
+                member_type=_CLASSIC_MEMBER if member.is_classic else _CONSUMER_MEMBER,
             )
             for member in group.members
         ],

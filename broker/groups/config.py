@@ -14,4 +14,5 @@ class GroupCoordinatorConfig:
     offset_metadata_max_bytes: int = 4_096
     offsets_retention_minutes: int = 7 * 24 * 60
     consumer_group_max_size: int = 2**31 - 1
+    consumer_migration_policy: str = "bidirectional"
     consumer_assignors: tuple[str, ...] = ("uniform", "range")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ...protocol.errors import ErrorCode
-from ...storage.catalog import Catalog, GroupRemoved, OffsetsRemoved
+from ...storage.catalog import Catalog, Change, GroupForgotten, GroupRemoved, GroupStored, OffsetsRemoved
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
 from ..errors import ApiError
@@ -15,6 +15,7 @@ from .consumer.groups import ConsumerGroups, DescribedConsumerGroup
 from .consumer.protocol import JOIN_EPOCH, GroupTimes, HeartbeatRequest, HeartbeatResult
 from .expiry import expired_offsets
 from .group import Group, GroupState
+from .migration import DOWNGRADE_POLICIES, UPGRADE_POLICIES, downgraded, refusal_to_upgrade, upgraded
 from .offsets import NO_RETENTION_TIME, Offsets, check_commit
 from .rebalance import Rebalances
 from .results import (
@@ -66,10 +67,11 @@ class GroupCoordinator:
         self._config = config
         self._clock = clock
         self._timers = Timers(clock)
+        self._topics = topics
         self._rebalances = Rebalances(catalog, clock, config, self._timers)
         self._classic = ClassicProtocol(catalog, clock, config, self._rebalances)
         self._offsets = Offsets(catalog, clock, config)
-        self._consumer = ConsumerGroups(catalog, clock, config, self._timers, topics, times_of)
+        self._consumer = ConsumerGroups(catalog, clock, config, self._timers, topics, times_of, self._downgrade)
         self._groups: dict[str, Group] = {}
         self._closed = False
         self._load()
@@ -162,8 +164,12 @@ class GroupCoordinator:
         if not config.group_min_session_timeout_ms <= timeout_ms <= config.group_max_session_timeout_ms:
             reply(JoinResult(ErrorCode.INVALID_SESSION_TIMEOUT, member_id))
             return
-        if group_id in self._consumer and not self._consumer_gives_way(group_id):
-            reply(JoinResult(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, member_id))
+        consumer_group = self._consumer.get(group_id)
+        if consumer_group is not None and consumer_group.members:
+            reply(self._join_consumer_group(consumer_group, request))
+            return
+        if consumer_group is not None and not self._consumer_gives_way(group_id):
+            reply(JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, member_id))
             return
         group = self._groups.get(group_id)
         if group is None:
@@ -178,10 +184,16 @@ class GroupCoordinator:
         if group.members or group.pending_members:
             self._groups[group_id] = group
 
+    def _join_consumer_group(self, group: ConsumerGroup, request: JoinRequest) -> JoinResult:
+        try:
+            return self._consumer.classic.join(group, request)
+        except ApiError as refusal:
+            return JoinResult(refusal.code, request.member_id)
+        except CatalogError:
+            return JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, request.member_id)
+
     def _consumer_gives_way(self, group_id: str) -> bool:
         """Let a consumer group that is empty go for a classic one; say whether it did."""
-        if not self._consumer.is_empty(group_id):
-            return False
         try:
             self._consumer.give_way(group_id)
         except CatalogError:
@@ -196,15 +208,53 @@ class GroupCoordinator:
         if group is not None:
             return self._consumer.heartbeat(group, request)
         classic = self._groups.get(request.group_id)
-        if request.member_epoch != JOIN_EPOCH or (classic is not None and not _is_vacant(classic)):
+        if request.member_epoch != JOIN_EPOCH:
             what = "not found" if classic is None else "is not a consumer group"
             raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} {what}.")
-        if classic is None and not self._may_create(request.group_id):
+        if self._closed or (classic is None and not self._may_create(request.group_id)):
             raise ApiError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-        result = self._consumer.join_new(request, takes_place=classic is not None)
-        if classic is not None:
-            self._rebalances.end(self._groups.pop(request.group_id), ErrorCode.NOT_COORDINATOR)
+        group = ConsumerGroup.new(request.group_id, self._clock.now_ms())
+        if classic is None:
+            return self._consumer.join_new(group, request, [])
+        before: Sequence[Change] = [GroupForgotten(request.group_id)]
+        if classic.state is not GroupState.EMPTY:
+            self._check_upgrade(classic)
+            group, before = upgraded(classic, self._topics)
+        result = self._consumer.join_new(group, request, before)
+        self._rebalances.end(self._groups.pop(request.group_id), ErrorCode.REBALANCE_IN_PROGRESS)
+        self._consumer.take_up(group)
         return result
+
+    def _check_upgrade(self, group: Group) -> None:
+        """Raises ApiError: GROUP_ID_NOT_FOUND for a group that has to stay classic."""
+        if self._config.consumer_migration_policy not in UPGRADE_POLICIES:
+            raise refusal_to_upgrade(group.group_id, "online upgrade is disabled")
+        if group.protocol_type != CONSUMER_PROTOCOL_TYPE:
+            raise refusal_to_upgrade(group.group_id, "the group does not use the consumer embedded protocol")
+        if len(group.members) > self._config.consumer_group_max_size:
+            raise refusal_to_upgrade(group.group_id, "the group size exceeds the consumer group maximum size")
+
+    def _downgrade(self, group: ConsumerGroup, reason: str) -> None:
+        """Make a classic group of one whose members are all classic, if that may be; rebalance it for a reason."""
+        if (
+            self._config.consumer_migration_policy not in DOWNGRADE_POLICIES
+            or len(group.members) > self._config.group_max_size
+        ):
+            return
+        now_ms = self._clock.now_ms()
+        classic = downgraded(group, self._topics, now_ms)
+        assignments = {member.member_id: member.assignment for member in classic.members.values()}
+        try:
+            self._catalog.commit(GroupForgotten(group.group_id), GroupStored(classic.stored(assignments, now_ms)))
+        except CatalogError as refusal:
+            _log.warning("group %s stays a consumer group: %s", group.group_id, refusal)
+            return
+        self._consumer.forget(group.group_id)
+        self._groups[group.group_id] = classic
+        for member in classic.members.values():
+            self._rebalances.keep_alive(classic, member)
+        if reason:
+            self._rebalances.prepare(classic, reason)
 
     def sync_group(self, request: SyncRequest, reply: SyncReply) -> None:
         """Ask for the assignment, or bring it as the leader; the answer comes when the leader has."""
@@ -212,6 +262,11 @@ class GroupCoordinator:
             reply(SyncResult(ErrorCode.INVALID_GROUP_ID))
         elif group := self._groups.get(request.group_id):
             self._classic.sync(group, request, reply)
+        elif consumer_group := self._consumer.get(request.group_id):
+            try:
+                reply(self._consumer.classic.sync(consumer_group, request))
+            except ApiError as refusal:
+                reply(SyncResult(refusal.code))
         else:
             reply(SyncResult(ErrorCode.UNKNOWN_MEMBER_ID))
 
@@ -221,6 +276,12 @@ class GroupCoordinator:
         """Keep the session alive; REBALANCE_IN_PROGRESS tells the member to join again."""
         if not group_id:
             return ErrorCode.INVALID_GROUP_ID
+        consumer_group = self._consumer.get(group_id)
+        if consumer_group is not None:
+            try:
+                return self._consumer.classic.heartbeat(consumer_group, member_id, group_instance_id, generation_id)
+            except ApiError as refusal:
+                return refusal.code
         group = self._groups.get(group_id)
         if group is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
@@ -402,10 +463,6 @@ class GroupCoordinator:
             _log.warning("no room for group %s: there are %d groups", group_id, GROUPS_MAX)
             return False
         return True
-
-
-def _is_vacant(group: Group) -> bool:
-    return group.state is GroupState.EMPTY and not group.pending_members
 
 
 def _describe(group: Group) -> DescribedGroup:

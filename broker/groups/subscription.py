@@ -1,26 +1,76 @@
-"""What a consumer subscribed to, read from the metadata it sends under protocol type "consumer"."""
+"""What consumers tell each other through the classic protocol, under protocol type "consumer"."""
 
-import struct
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from ...protocol.codec import decoder, encoder
+from ...protocol.messages.consumer_protocol import (
+    VERSION_MAX,
+    ConsumerProtocolAssignment,
+    ConsumerProtocolSubscription,
+    TopicPartition,
+)
+from ...protocol.schema import Struct
 
 CONSUMER_PROTOCOL_TYPE = "consumer"
 
+_VERSION_SIZE = 2
+
+# Partitions by topic name.
+NamedPartitions = Mapping[str, frozenset[int]]
+
+
+class Subscription(NamedTuple):
+    """ConsumerProtocolSubscription. ``owned``: nothing before version 1, whose members give up all they have."""
+
+    version: int
+    topics: frozenset[str]
+    owned: NamedPartitions
+    rack_id: str | None
+
+
+def read_subscription(metadata: bytes) -> Subscription:
+    """Read what a member is subscribed to and has. Raises ValueError when ``metadata`` is something else."""
+    version, read = _read(ConsumerProtocolSubscription, metadata)
+    return Subscription(version, frozenset(read.topics), _by_name(read.owned_partitions), read.rack_id)
+
 
 def subscribed_topics(metadata: bytes) -> frozenset[str]:
-    """Return the topics of a ConsumerProtocolSubscription; version 0 is a prefix of all its versions.
+    """Raises ValueError when ``metadata`` is no subscription."""
+    return read_subscription(metadata).topics
 
-    Raises ValueError when ``metadata`` is something else.
-    """
-    try:
-        _, count = struct.unpack_from(">hi", metadata)
-        at = 6
-        topics = []
-        for _ in range(count):
-            (length,) = struct.unpack_from(">h", metadata, at)
-            at += 2
-            if length < 0 or at + length > len(metadata):
-                raise ValueError("a topic name lies outside the subscription")
-            topics.append(str(metadata[at : at + length], "utf-8"))
-            at += length
-    except struct.error as error:
-        raise ValueError(f"not a consumer subscription: {error}") from error
-    return frozenset(topics)
+
+def read_assignment(assignment: bytes) -> tuple[NamedPartitions, bytes]:
+    """Return the partitions and what the assignor added. Raises ValueError when ``assignment`` is something else."""
+    _, read = _read(ConsumerProtocolAssignment, assignment)
+    return _by_name(read.assigned_partitions), read.user_data or b""
+
+
+def write_assignment(partitions: NamedPartitions, version: int) -> bytes:
+    assigned = [TopicPartition(topic=topic, partitions=sorted(indexes)) for topic, indexes in partitions.items()]
+    body = _encoder(ConsumerProtocolAssignment, version)(ConsumerProtocolAssignment(assigned_partitions=assigned))
+    return b"".join((version.to_bytes(_VERSION_SIZE, "big"), *body))
+
+
+def _read(struct: type[Struct], whole: bytes) -> tuple[int, Any]:
+    version = int.from_bytes(whole[:_VERSION_SIZE], "big", signed=True)
+    if len(whole) < _VERSION_SIZE or version < 0:
+        raise ValueError(f"{struct.__name__} without a version")
+    version = min(version, VERSION_MAX)
+    read, _ = _decoder(struct, version)(memoryview(whole), _VERSION_SIZE)
+    return version, read
+
+
+def _by_name(topics: list[TopicPartition]) -> NamedPartitions:
+    return {topic.topic: frozenset(topic.partitions) for topic in topics}
+
+
+@cache
+def _decoder(struct: type[Struct], version: int) -> Any:
+    return decoder(struct, version, flexible=False)
+
+
+@cache
+def _encoder(struct: type[Struct], version: int) -> Any:
+    return encoder(struct, version, flexible=False)

@@ -16,6 +16,7 @@ from ....storage.catalog import (
     StoredConsumerGroup,
     TargetsStored,
 )
+from ..subscription import CONSUMER_PROTOCOL_TYPE
 from .assignors import Assignment
 from .member import UNOWNED, is_reconciled
 
@@ -54,8 +55,8 @@ class ConsumerGroupState(StrEnum):
 class ConsumerGroup:
     """See the module. ``owners`` holds the epoch of the member that has a partition, by topic id and partition.
 
-    ``seen_version``: the version of the topics that ``metadata_hash`` was compared with last. ``refreshed_s``: when
-    the regular expressions were last matched with the topics (monotonic).
+    ``seen_version``: the version of the topics that ``metadata_hash`` was compared with last. ``refreshed_s`` and
+    ``refreshed_version``: when (monotonic) and with which topics the regular expressions were matched last.
     """
 
     def __init__(self, stored: StoredConsumerGroup) -> None:
@@ -65,6 +66,7 @@ class ConsumerGroup:
         self.static_members: dict[str, str] = {}
         self.seen_version = -1
         self.refreshed_s = float("-inf")
+        self.refreshed_version = -1
         self._owners: dict[tuple[bytes, int], int] = {}
 
     @classmethod
@@ -118,6 +120,7 @@ class ConsumerGroup:
         old = self.members.get(member.member_id)
         if old is not None:
             self._disown(old)
+            self._free_instance(old)
         self.members[member.member_id] = member
         self.targets.setdefault(member.member_id, {})
         for partition in _held(member):
@@ -131,7 +134,10 @@ class ConsumerGroup:
             return
         self._disown(member)
         self.targets.pop(member_id, None)
-        if member.instance_id is not None and self.static_members.get(member.instance_id) == member_id:
+        self._free_instance(member)
+
+    def _free_instance(self, member: ConsumerMember) -> None:
+        if member.instance_id is not None and self.static_members.get(member.instance_id) == member.member_id:
             del self.static_members[member.instance_id]
 
     def _disown(self, member: ConsumerMember) -> None:
@@ -148,6 +154,31 @@ class ConsumerGroup:
         member_id = self.static_members.get(instance_id)
         return None if member_id is None else self.members[member_id]
 
+    @property
+    def is_only_classic(self) -> bool:
+        """True when there are members and all of them speak the classic protocol."""
+        return bool(self.members) and all(member.classic is not None for member in self.members.values())
+
+    def supports_classic(self, protocol_type: str, names: Iterable[str]) -> bool:
+        """Say whether somebody with these protocols can join the members that speak the classic protocol."""
+        if protocol_type != CONSUMER_PROTOCOL_TYPE:
+            return False
+        spoken = [
+            {name for name, _ in member.classic.protocols}
+            for member in self.members.values()
+            if member.classic is not None
+        ]
+        return bool(set(names).intersection(*spoken))
+
+    def waits_for_partitions(self, member: ConsumerMember) -> bool:
+        """Say whether others have partitions that the member should have."""
+        target = self.targets[member.member_id]
+        return any(
+            self.epoch_of(topic_id, index) != UNOWNED
+            for topic_id, indexes in target.items()
+            for index in indexes - member.assigned.get(topic_id, frozenset())
+        )
+
     def topic_names(self, member: ConsumerMember, resolved: Mapping[str, frozenset[str]]) -> frozenset[str]:
         """Return what a member reads: the topics it names and those that its regular expression stands for."""
         return frozenset(member.topic_names) | resolved.get(member.regex, frozenset())
@@ -156,9 +187,9 @@ class ConsumerGroup:
         return any(topic in self.topic_names(member, self.stored.resolved) for member in self.members.values())
 
     def preferred_assignor(self, members: Iterable[ConsumerMember], default: str) -> str:
-        """Return the assignor that most members want."""
+        """Return the assignor that most members want; of equals the first by name, also after a restart."""
         votes = Counter(member.assignor for member in members if member.assignor is not None)
-        return votes.most_common(1)[0][0] if votes else default
+        return max(sorted(votes), key=votes.__getitem__, default=default)
 
 
 def _held(member: ConsumerMember) -> Iterator[tuple[bytes, int]]:

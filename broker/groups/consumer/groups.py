@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ....protocol.errors import ErrorCode
-from ....storage.catalog import Catalog, GroupForgotten
+from ....storage.catalog import Catalog, Change, ConsumerMember, GroupForgotten
 from ....storage.clock import Clock
 from ...errors import ApiError
 from ..config import GroupCoordinatorConfig
 from ..results import LeavingMember, LeftMember
 from ..timers import Timers
 from .assignors import Assignment
+from .classic import ClassicMembers
 from .group import ConsumerGroup, ConsumerGroupState, KnownTopics
 from .member import AWAY_EPOCH
 from .protocol import LEAVE_EPOCH, ConsumerProtocol, GroupTimes, HeartbeatRequest, HeartbeatResult
@@ -34,6 +35,7 @@ class DescribedConsumerMember(NamedTuple):
     regex: str
     assigned: Assignment
     target: Assignment
+    is_classic: bool
 
 
 class DescribedConsumerGroup(NamedTuple):
@@ -48,7 +50,10 @@ class DescribedConsumerGroup(NamedTuple):
 
 
 class ConsumerGroups:
-    """See the module. ``times_of``: the settings of a group by its id."""
+    """See the module. ``classic``: answers the members that speak the classic protocol still.
+
+    ``times_of``: the settings of a group by its id. ``on_only_classic``: see ConsumerProtocol.
+    """
 
     def __init__(
         self,
@@ -58,11 +63,13 @@ class ConsumerGroups:
         timers: Timers,
         topics: KnownTopics,
         times_of: Callable[[str], GroupTimes],
+        on_only_classic: Callable[[ConsumerGroup, str], None],
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._config = config
-        self._protocol = ConsumerProtocol(catalog, clock, config, timers, topics, times_of)
+        self._protocol = ConsumerProtocol(catalog, clock, config, timers, topics, times_of, on_only_classic)
+        self.classic = ClassicMembers(self._protocol, timers, topics)
         self._groups: dict[str, ConsumerGroup] = {}
         for stored in catalog.consumer_groups():
             self._groups[stored.group_id] = ConsumerGroup(stored)
@@ -87,16 +94,18 @@ class ConsumerGroups:
         """Raises ApiError: INVALID_REQUEST, UNSUPPORTED_ASSIGNOR."""
         self._protocol.check(request, api_version)
 
-    def join_new(self, request: HeartbeatRequest, takes_place: bool) -> HeartbeatResult:
-        """Make a group with its first member; ``takes_place``: of an empty classic group, whose offsets stay.
+    def join_new(self, group: ConsumerGroup, request: HeartbeatRequest, before: Sequence[Change]) -> HeartbeatResult:
+        """Take in a group with who joins it; ``before``: what is committed with it.
 
         Raises ApiError, CatalogError; there is no group then.
         """
-        group = ConsumerGroup.new(request.group_id, self._clock.now_ms())
-        before = [GroupForgotten(request.group_id)] if takes_place else []
         result = self._protocol.heartbeat(group, request, before)
         self._groups[request.group_id] = group
         return result
+
+    def take_up(self, group: ConsumerGroup) -> None:
+        """Give each member its whole time again."""
+        self._protocol.take_up(group)
 
     def heartbeat(self, group: ConsumerGroup, request: HeartbeatRequest) -> HeartbeatResult:
         """Raises ApiError, CatalogError."""
@@ -138,11 +147,10 @@ class ConsumerGroups:
         member = group.members.get(member_id)
         if member is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        if not transactional and api_version < _EPOCHS_SINCE:
+        if not transactional and api_version < _EPOCHS_SINCE and member.classic is None:
             return ErrorCode.UNSUPPORTED_VERSION
-        if member_epoch != member.epoch:
-            return ErrorCode.ILLEGAL_GENERATION if transactional else ErrorCode.STALE_MEMBER_EPOCH
-        return ErrorCode.NONE
+        error = _check_epoch(member, member_epoch)
+        return ErrorCode.ILLEGAL_GENERATION if error and transactional else error
 
     def check_fetch(self, group: ConsumerGroup, member_id: str | None, member_epoch: int) -> ErrorCode:
         """Return NONE when this member may fetch offsets now (ConsumerGroup.validateOffsetFetch)."""
@@ -151,7 +159,7 @@ class ConsumerGroups:
         member = group.members.get(member_id or "")
         if member is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        return ErrorCode.NONE if member_epoch == member.epoch else ErrorCode.STALE_MEMBER_EPOCH
+        return _check_epoch(member, member_epoch)
 
     def describe(self, group: ConsumerGroup) -> DescribedConsumerGroup:
         assignor = group.preferred_assignor(group.members.values(), self._config.consumer_assignors[0])
@@ -173,6 +181,7 @@ class ConsumerGroups:
                     member.regex,
                     member.assigned,
                     group.targets[member.member_id],
+                    member.classic is not None,
                 )
                 for member in group.members.values()
             ],
@@ -191,3 +200,10 @@ class ConsumerGroups:
 
     def is_empty(self, group_id: str) -> bool:
         return self._groups[group_id].state is ConsumerGroupState.EMPTY
+
+
+def _check_epoch(member: ConsumerMember, member_epoch: int) -> ErrorCode:
+    """Return NONE for the member's own epoch (ConsumerGroup.validateMemberEpoch)."""
+    if member_epoch == member.epoch:
+        return ErrorCode.NONE
+    return ErrorCode.STALE_MEMBER_EPOCH if member.classic is None else ErrorCode.ILLEGAL_GENERATION

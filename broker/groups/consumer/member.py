@@ -27,6 +27,11 @@ def new_member(member_id: str) -> ConsumerMember:
     return ConsumerMember(member_id, None, None, "", "", -1, (), "", None, 0, 0, MemberState.STABLE, {}, {}, None)
 
 
+def successor(member: ConsumerMember, member_id: str) -> ConsumerMember:
+    """Return the static member as it is when it comes back under another id."""
+    return member._replace(member_id=member_id, epoch=0, previous_epoch=0, state=MemberState.STABLE)
+
+
 def is_reconciled(member: ConsumerMember, target_epoch: int) -> bool:
     """Say whether the member has what it should have since ``target_epoch``."""
     return member.state == MemberState.STABLE and member.epoch == target_epoch

@@ -14,25 +14,30 @@ from typing import NamedTuple
 from ....protocol.errors import ErrorCode
 from ....storage.catalog import (
     Catalog,
+    Change,
     ConsumerGroupStored,
     ConsumerMember,
     ConsumerMembersRemoved,
     ConsumerMembersStored,
-    GroupForgotten,
     TargetsStored,
 )
 from ....storage.clock import Clock
+from ....storage.errors import CatalogError
 from ...errors import ApiError
 from ..config import GroupCoordinatorConfig
 from ..timers import Timers
 from . import patterns
 from .assignors import ASSIGNORS, Assignment, Subscriber
 from .group import ConsumerGroup, GroupChange, KnownTopics, metadata_hash
-from .member import AWAY_EPOCH, MemberState, Reconciliation, is_reconciled, new_member
+from .member import AWAY_EPOCH, MemberState, Reconciliation, is_reconciled, new_member, successor
 
 JOIN_EPOCH, LEAVE_EPOCH = 0, -1
 # How long to wait before expressions are matched with all topics again (Kafka's REGEX_BATCH_REFRESH_MIN_INTERVAL_MS).
 REGEX_REFRESH_S = 10.0
+# When to try again to let a member go, if that could not be stored.
+EXPIRE_RETRY_MS = 1_000
+# Of members that speak the classic protocol: until when they have to join again, and to ask what they have.
+CLASSIC_DEADLINES = REJOIN, SYNC = "rejoin", "sync"
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +82,10 @@ class GroupTimes(NamedTuple):
 
 
 class ConsumerProtocol:
-    """Decides for one group at a time; the groups are handed in. ``times_of``: the settings of a group by its id."""
+    """Decides for one group at a time; the groups are handed in. ``times_of``: the settings of a group by its id.
+
+    ``on_only_classic`` is told of a group, and why, when nobody is left in it who speaks this protocol.
+    """
 
     def __init__(
         self,
@@ -87,6 +95,7 @@ class ConsumerProtocol:
         timers: Timers,
         topics: KnownTopics,
         times_of: Callable[[str], GroupTimes],
+        on_only_classic: Callable[[ConsumerGroup, str], None],
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -94,6 +103,7 @@ class ConsumerProtocol:
         self._timers = timers
         self._topics = topics
         self._times_of = times_of
+        self.on_only_classic = on_only_classic
 
     def check(self, request: HeartbeatRequest, api_version: int) -> None:
         """Raises ApiError for what is wrong in itself: INVALID_REQUEST, UNSUPPORTED_ASSIGNOR."""
@@ -131,13 +141,13 @@ class ConsumerProtocol:
     # Joining and living
 
     def heartbeat(
-        self, group: ConsumerGroup, request: HeartbeatRequest, before: Sequence[GroupForgotten] = ()
+        self, group: ConsumerGroup, request: HeartbeatRequest, before: Sequence[Change] = ()
     ) -> HeartbeatResult:
         """Take a member one step on; ``before``: what is committed with it.
 
         Raises ApiError, CatalogError; nothing has changed then.
         """
-        self._check_room(group, request.member_id)
+        self.check_room(group, request.member_id)
         member, replaced = self._find(group, request)
         updated = member._replace(
             instance_id=_or_before(request.instance_id, member.instance_id),
@@ -154,19 +164,22 @@ class ConsumerProtocol:
             client_host=request.client_host,
             classic=None,
         )
-        result, changes = self.step(group, member, updated, replaced, request.owned)
+        result = self.step(group, member, updated, replaced, request.owned, before)
         if replaced is not None:
             self.forget_timers(group.group_id, replaced)
-        self.commit(group, changes, before)
+        if member.classic is not None:
+            self.forget_timers(group.group_id, result.member_id)
         self.keep_alive(group, result.member_id)
-        self._watch_revocation(group, result)
+        if _progress(result) != _progress(member):
+            self._watch_revocation(group, result)
         times = self._times_of(group.group_id)
         tells = request.member_epoch == JOIN_EPOCH or request.is_full or result.assigned != member.assigned
         return HeartbeatResult(
             result.member_id, result.epoch, times.heartbeat_interval_ms, result.assigned if tells else None
         )
 
-    def _check_room(self, group: ConsumerGroup, member_id: str) -> None:
+    def check_room(self, group: ConsumerGroup, member_id: str) -> None:
+        """Raises ApiError: GROUP_MAX_SIZE_REACHED."""
         size_max = self._config.consumer_group_max_size
         if len(group.members) >= size_max and member_id not in group.members:
             raise ApiError(
@@ -177,7 +190,7 @@ class ConsumerProtocol:
     def _find(self, group: ConsumerGroup, request: HeartbeatRequest) -> tuple[ConsumerMember, str | None]:
         """Return the member, made if it joins, and the id of the static member that it replaces."""
         joins = request.member_epoch == JOIN_EPOCH
-        member_id = request.member_id or self._new_id()
+        member_id = request.member_id or self.new_id()
         if request.instance_id is None:
             member = group.members.get(member_id)
             if member is None:
@@ -203,10 +216,7 @@ class ConsumerProtocol:
                 f"Static member {member_id} with instance id {request.instance_id} cannot join the group because the"
                 f" instance id is owned by another member.",
             )
-        taken_over = present._replace(
-            member_id=member_id, epoch=JOIN_EPOCH, previous_epoch=JOIN_EPOCH, state=MemberState.STABLE
-        )
-        return taken_over, present.member_id
+        return successor(present, member_id), present.member_id
 
     def static_member(self, group: ConsumerGroup, instance_id: str, member_id: str) -> ConsumerMember:
         """Return the static member. Raises ApiError: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID."""
@@ -235,7 +245,7 @@ class ConsumerProtocol:
             f" coordinator ({member.epoch}). The member must abandon all its partitions and rejoin.",
         )
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
         return str(uuid.UUID(bytes=self._clock.random_bytes(16), version=4))
 
     def step(
@@ -245,18 +255,22 @@ class ConsumerProtocol:
         updated: ConsumerMember,
         replaced: str | None,
         owned: Assignment | None,
-    ) -> tuple[ConsumerMember, list[GroupChange]]:
-        """Return the member after this step, and the changes that take the group there."""
+        before: Sequence[Change] = (),
+    ) -> ConsumerMember:
+        """Take the member one step on, and return it; ``before``: what is committed with it.
+
+        Raises ApiError, CatalogError; nothing has changed then.
+        """
         group_id, stored = group.group_id, group.stored
         members = {each: known for each, known in group.members.items() if each != replaced}
         members[updated.member_id] = updated
-        resolved = self._resolve(group, members.values(), updated)
-        names_changed = updated.topic_names != member.topic_names or updated.member_id not in group.members
+        resolved, is_refreshed = self._resolve(group, members.values(), updated)
+        is_new = replaced is None and updated.member_id not in group.members
+        names_changed = is_new or updated.topic_names != member.topic_names
         regex_changed = updated.regex != member.regex
         must_bump = stored.epoch == 0 or names_changed or regex_changed or resolved != stored.resolved
         if must_bump or group.seen_version != self._topics.version:
             hash_now = metadata_hash(_all_names(group, members.values(), resolved), self._topics)
-            group.seen_version = self._topics.version
             if must_bump or hash_now != stored.metadata_hash:
                 stored = stored._replace(epoch=stored.epoch + 1, metadata_hash=hash_now, resolved=resolved)
                 logger.info("group %s has epoch %d of %d members", group_id, stored.epoch, len(members))
@@ -266,7 +280,7 @@ class ConsumerProtocol:
         target = group.targets.get(replaced or updated.member_id, {})
         targets: Mapping[str, Assignment] = {updated.member_id: target} if replaced is not None else {}
         if stored.epoch > stored.assignment_epoch:
-            targets = self._assign(group, members, resolved, replaced)
+            targets = self._assign(group, members, resolved, replaced, updated.member_id)
             target = targets.get(updated.member_id, target)
             stored = stored._replace(assignment_epoch=stored.epoch)
         stored = stored._replace(empty_since_ms=-1)
@@ -283,21 +297,27 @@ class ConsumerProtocol:
             changes.append(ConsumerMembersStored(group_id, [result]))
         if targets:
             changes.append(TargetsStored(group_id, targets))
-        return result, changes
+        self.commit(group, changes, before)
+        group.seen_version = self._topics.version
+        if is_refreshed:
+            group.refreshed_s, group.refreshed_version = self._clock.monotonic(), self._topics.version
+        return result
 
     def _resolve(
         self, group: ConsumerGroup, members: Iterable[ConsumerMember], updated: ConsumerMember
-    ) -> Mapping[str, frozenset[str]]:
-        """Return the topics of the expressions in use: matched now when one is new, or when it is time to."""
+    ) -> tuple[Mapping[str, frozenset[str]], bool]:
+        """Return the topics of the expressions in use, and whether they were matched now.
+
+        They are when one is new, or when there are other topics and some time has passed.
+        """
         regexes = {member.regex for member in members if member.regex}
         known = group.stored.resolved
         if updated.regex and updated.regex not in known:
             patterns.check(updated.regex)
         is_due = self._clock.monotonic() >= group.refreshed_s + REGEX_REFRESH_S
-        if regexes - known.keys() or (regexes and is_due and group.seen_version != self._topics.version):
-            group.refreshed_s = self._clock.monotonic()
-            return patterns.resolve(regexes, (topic.name for topic in self._topics))
-        return known if regexes == known.keys() else {regex: known[regex] for regex in regexes}
+        if regexes - known.keys() or (regexes and is_due and group.refreshed_version != self._topics.version):
+            return patterns.resolve(regexes, (topic.name for topic in self._topics)), True
+        return known if regexes == known.keys() else {regex: known[regex] for regex in regexes}, False
 
     def _assign(
         self,
@@ -305,19 +325,19 @@ class ConsumerProtocol:
         members: Mapping[str, ConsumerMember],
         resolved: Mapping[str, frozenset[str]],
         replaced: str | None,
+        member_id: str,
     ) -> dict[str, Assignment]:
-        """Return the targets that are not what they were."""
+        """Return the targets that are not what they were; ``member_id`` takes the place of ``replaced``."""
         present = dict(group.targets)
         if replaced is not None:
-            (new,) = members.keys() - group.members.keys()
-            present[new] = present.pop(replaced, {})
+            present[member_id] = present.pop(replaced, {})
         ids: dict[frozenset[str], frozenset[bytes]] = {}
         subscribers = {}
-        for member_id, member in members.items():
+        for each, member in sorted(members.items()):  # their order in memory is another after a restart
             names = group.topic_names(member, resolved)
             if names not in ids:
                 ids[names] = self._topic_ids(names)
-            subscribers[member_id] = Subscriber(member.instance_id, ids[names], present.get(member_id, {}))
+            subscribers[each] = Subscriber(member.instance_id, ids[names], present.get(each, {}))
         counts = {
             topic_id: topic.partition_count
             for topic_id in frozenset[bytes]().union(*ids.values())
@@ -325,7 +345,7 @@ class ConsumerProtocol:
         }
         name = group.preferred_assignor(members.values(), self._config.consumer_assignors[0])
         assigned = ASSIGNORS[name](subscribers, counts)
-        return {member_id: target for member_id, target in assigned.items() if target != group.targets.get(member_id)}
+        return {each: target for each, target in assigned.items() if target != group.targets.get(each)}
 
     def _topic_ids(self, names: Iterable[str]) -> frozenset[bytes]:
         return frozenset(topic.topic_id for name in names if (topic := self._topics.get(name)) is not None)
@@ -365,6 +385,8 @@ class ConsumerProtocol:
         self.commit(group, [ConsumerMembersRemoved(group.group_id, member_ids), ConsumerGroupStored(stored)])
         for member_id in member_ids:
             self.forget_timers(group.group_id, member_id)
+        if group.is_only_classic:
+            self.on_only_classic(group, f"{len(member_ids)} members left")
 
     # Time
 
@@ -374,8 +396,7 @@ class ConsumerProtocol:
         timeout_ms = self._times_of(group.group_id).session_timeout_ms
         if member.classic is not None:
             timeout_ms = member.classic.session_timeout_ms
-        key = (group.group_id, "session", member_id)
-        self._timers.arm(key, timeout_ms, partial(self._expire, group, member_id, "its session timed out"))
+        self._arm(group, member_id, "session", timeout_ms, "its session timed out")
 
     def take_up(self, group: ConsumerGroup) -> None:
         """Arm the timers of a group that was loaded: each member gets its whole time again."""
@@ -385,26 +406,34 @@ class ConsumerProtocol:
 
     def _watch_revocation(self, group: ConsumerGroup, member: ConsumerMember) -> None:
         key = (group.group_id, "revocation", member.member_id)
-        if member.state != MemberState.UNREVOKED:
+        # Who speaks the classic protocol has its time to join again instead.
+        if member.state != MemberState.UNREVOKED or member.classic is not None:
             self._timers.cancel(key)
-        elif not self._timers.is_armed(key):
-            expire = partial(self._expire_revocation, group, member.member_id, member.epoch)
-            self._timers.arm(key, max(member.rebalance_timeout_ms, 0), expire)
+        else:
+            self.expire_in(group, member, "revocation", "it did not give up its partitions in time")
 
-    def _expire_revocation(self, group: ConsumerGroup, member_id: str, epoch: int) -> None:
-        member = group.members.get(member_id)
-        if member is not None and member.epoch == epoch:
-            self._expire(group, member_id, "it did not give up its partitions in time")
+    def expire_in(self, group: ConsumerGroup, member: ConsumerMember, kind: str, reason: str) -> None:
+        """Let the member go unless the deadline is cancelled within its rebalance timeout."""
+        self._arm(group, member.member_id, kind, max(member.rebalance_timeout_ms, 0), reason)
 
-    def _expire(self, group: ConsumerGroup, member_id: str, reason: str) -> None:
-        if member_id in group.members:
+    def _arm(self, group: ConsumerGroup, member_id: str, kind: str, delay_ms: int, reason: str) -> None:
+        key = (group.group_id, kind, member_id)
+        self._timers.arm(key, delay_ms, partial(self._expire, group, member_id, kind, reason))
+
+    def _expire(self, group: ConsumerGroup, member_id: str, kind: str, reason: str) -> None:
+        if member_id not in group.members:
+            return
+        try:
             self.fence(group, [member_id], reason)
+        except CatalogError as error:
+            logger.warning("group %s keeps %s for now, though %s: %s", group.group_id, member_id, reason, error)
+            self._arm(group, member_id, kind, EXPIRE_RETRY_MS, reason)
 
     def forget_timers(self, group_id: str, member_id: str) -> None:
-        for kind in ("session", "revocation"):
+        for kind in ("session", "revocation", *CLASSIC_DEADLINES):
             self._timers.cancel((group_id, kind, member_id))
 
-    def commit(self, group: ConsumerGroup, changes: list[GroupChange], before: Sequence[GroupForgotten] = ()) -> None:
+    def commit(self, group: ConsumerGroup, changes: list[GroupChange], before: Sequence[Change] = ()) -> None:
         """Raises CatalogError; nothing has changed then."""
         if changes:
             self._catalog.commit(*before, *changes)
@@ -415,6 +444,11 @@ def _all_names(
     group: ConsumerGroup, members: Iterable[ConsumerMember], resolved: Mapping[str, frozenset[str]]
 ) -> frozenset[str]:
     return frozenset[str]().union(*(group.topic_names(member, resolved) for member in members))
+
+
+def _progress(member: ConsumerMember) -> tuple[object, ...]:
+    """Return how far the member is; its time to give something up begins anew when this changes."""
+    return member.epoch, member.state, member.assigned, member.revoking
 
 
 def _or_before(given: str | None, before: str | None) -> str | None:
