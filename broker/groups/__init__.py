@@ -3,8 +3,9 @@
 from ...storage.catalog import Partitions
 from .classic import JoinRequest, SyncRequest
 from .config import GroupCoordinatorConfig
+from .consumer.deadlines import GroupTimes
 from .consumer.groups import DescribedConsumerGroup
-from .consumer.protocol import GroupTimes, HeartbeatRequest, HeartbeatResult
+from .consumer.protocol import HeartbeatRequest, HeartbeatResult
 from .coordinator import GroupCoordinator
 from .results import (
     DescribedGroup,

@@ -10,10 +10,11 @@ from ...storage.errors import CatalogError
 from ..errors import ApiError
 from .classic import ClassicProtocol, JoinRequest, SyncRequest
 from .config import GroupCoordinatorConfig
+from .consumer.deadlines import GroupTimes
 from .consumer.group import ConsumerGroup, KnownTopics
 from .consumer.groups import ConsumerGroups, DescribedConsumerGroup
-from .consumer.protocol import JOIN_EPOCH, GroupTimes, HeartbeatRequest, HeartbeatResult
-from .expiry import expired_offsets
+from .consumer.protocol import JOIN_EPOCH, HeartbeatRequest, HeartbeatResult
+from .expiry import expired_in_consumer_group, expired_offsets
 from .group import Group, GroupState
 from .migration import DOWNGRADE_POLICIES, UPGRADE_POLICIES, downgraded, refusal_to_upgrade, upgraded
 from .offsets import NO_RETENTION_TIME, Offsets, check_commit
@@ -132,13 +133,8 @@ class GroupCoordinator:
                 return
 
     def _expire_offsets_of(self, group: ConsumerGroup, retention_ms: int, now_ms: int) -> None:
-        """In a consumer group time counts from the commit, for topics that nobody reads (OffsetMetadataManager)."""
         offsets = self._catalog.offsets(group.group_id)
-        gone = [
-            (offset.topic, offset.partition)
-            for offset in offsets
-            if offset.commit_ms + retention_ms <= now_ms and not group.is_subscribed_to(offset.topic)
-        ]
+        gone = expired_in_consumer_group(group, offsets, retention_ms, now_ms)
         if not group.members and len(gone) == len(offsets) and group.stored.empty_since_ms + retention_ms <= now_ms:
             self._catalog.commit(GroupRemoved(group.group_id))
             self._consumer.forget(group.group_id)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ...storage.catalog import CommittedOffset
+from .consumer.group import ConsumerGroup
 from .group import Group, GroupState
 from .subscription import CONSUMER_PROTOCOL_TYPE
 
@@ -31,3 +32,14 @@ def expired_offsets(
         if expire_ms <= now_ms:
             gone.append((offset.topic, offset.partition))
     return gone
+
+
+def expired_in_consumer_group(
+    group: ConsumerGroup, offsets: Sequence[CommittedOffset], retention_ms: int, now_ms: int
+) -> list[tuple[str, int]]:
+    """Return topic and partition of each offset that may go: time counts from the commit, where nobody reads."""
+    return [
+        (offset.topic, offset.partition)
+        for offset in offsets
+        if offset.commit_ms + retention_ms <= now_ms and not group.is_subscribed_to(offset.topic)
+    ]

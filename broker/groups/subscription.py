@@ -37,8 +37,9 @@ def read_subscription(metadata: bytes) -> Subscription:
 
 
 def subscribed_topics(metadata: bytes) -> frozenset[str]:
-    """Raises ValueError when ``metadata`` is no subscription."""
-    return read_subscription(metadata).topics
+    """Return the topics only, of future versions too: version 0 is a prefix of all. Raises ValueError."""
+    _, read = _read(ConsumerProtocolSubscription, metadata, 0)
+    return frozenset(read.topics)
 
 
 def read_assignment(assignment: bytes) -> tuple[NamedPartitions, bytes]:
@@ -53,11 +54,11 @@ def write_assignment(partitions: NamedPartitions, version: int) -> bytes:
     return b"".join((version.to_bytes(_VERSION_SIZE, "big"), *body))
 
 
-def _read(struct: type[Struct], whole: bytes) -> tuple[int, Any]:
+def _read(struct: type[Struct], whole: bytes, version_max: int = VERSION_MAX) -> tuple[int, Any]:
     version = int.from_bytes(whole[:_VERSION_SIZE], "big", signed=True)
     if len(whole) < _VERSION_SIZE or version < 0:
         raise ValueError(f"{struct.__name__} without a version")
-    version = min(version, VERSION_MAX)
+    version = min(version, version_max)
     read, _ = _decoder(struct, version)(memoryview(whole), _VERSION_SIZE)
     return version, read
 

@@ -12,19 +12,19 @@ from ...errors import ApiError
 from ..classic import PROTOCOLS_MAX, JoinRequest, SyncRequest
 from ..results import JoinResult, SyncResult
 from ..subscription import CONSUMER_PROTOCOL_TYPE, NamedPartitions, read_subscription, write_assignment
-from ..timers import Timers
 from .assignors import Assignment
+from .deadlines import Deadline
 from .group import ConsumerGroup, KnownTopics
 from .member import MemberState, new_member, successor
-from .protocol import REJOIN, SYNC, ConsumerProtocol
+from .protocol import ConsumerProtocol
 
 
 class ClassicMembers:
     """Decides for one group at a time; the groups are handed in."""
 
-    def __init__(self, protocol: ConsumerProtocol, timers: Timers, topics: KnownTopics) -> None:
+    def __init__(self, protocol: ConsumerProtocol, topics: KnownTopics) -> None:
         self._protocol = protocol
-        self._timers = timers
+        self._deadlines = protocol.deadlines
         self._topics = topics
 
     def join(self, group: ConsumerGroup, request: JoinRequest) -> JoinResult:
@@ -57,9 +57,9 @@ class ClassicMembers:
         spoke_both = not group.is_only_classic
         result = self._protocol.step(group, member, updated, replaced, owned)
         for member_id in filter(None, (result.member_id, replaced)):
-            self._protocol.forget_timers(group.group_id, member_id)
-        self._protocol.keep_alive(group, result.member_id)
-        self._protocol.expire_in(group, result, SYNC, "it did not ask for its assignment in time")
+            self._deadlines.forget(group.group_id, member_id)
+        self._deadlines.keep_alive(group, result.member_id)
+        self._deadlines.begin(group, result, Deadline.SYNC)
         if spoke_both and group.is_only_classic:
             reason = f"{result.member_id} has another subscription than its predecessor"
             self._protocol.on_only_classic(group, reason if group.epoch > epoch_before else "")
@@ -89,8 +89,8 @@ class ClassicMembers:
         if group.epoch > member.epoch and member.state != MemberState.UNREVOKED:
             self._await_join(group, member)
             raise ApiError(ErrorCode.REBALANCE_IN_PROGRESS)
-        self._timers.cancel((group.group_id, SYNC, member.member_id))
-        self._protocol.keep_alive(group, member.member_id)
+        self._deadlines.cancel(group, member, Deadline.SYNC)
+        self._deadlines.keep_alive(group, member.member_id)
         assignment = write_assignment(by_name(member.assigned, self._topics), read_subscription(metadata).version)
         return SyncResult(ErrorCode.NONE, request.protocol_type, request.protocol_name, assignment)
 
@@ -99,7 +99,7 @@ class ClassicMembers:
     ) -> ErrorCode:
         """Refresh the session; say whether the member has a step to take. Raises ApiError."""
         member, _ = self._speaker(group, member_id, group_instance_id, generation_id)
-        self._protocol.keep_alive(group, member_id)
+        self._deadlines.keep_alive(group, member_id)
         has_to_join = (
             member.epoch < group.epoch
             or member.state == MemberState.UNREVOKED
@@ -124,8 +124,8 @@ class ClassicMembers:
         return member, member.classic
 
     def _await_join(self, group: ConsumerGroup, member: ConsumerMember) -> None:
-        if not self._timers.is_armed((group.group_id, REJOIN, member.member_id)):
-            self._protocol.expire_in(group, member, REJOIN, "it did not join again in time")
+        if not self._deadlines.is_running(group, member, Deadline.REJOIN):
+            self._deadlines.begin(group, member, Deadline.REJOIN)
 
 
 def by_id(partitions: NamedPartitions, topics: KnownTopics) -> Assignment:

@@ -14,9 +14,10 @@ from ..results import LeavingMember, LeftMember
 from ..timers import Timers
 from .assignors import Assignment
 from .classic import ClassicMembers
+from .deadlines import GroupTimes
 from .group import ConsumerGroup, ConsumerGroupState, KnownTopics
 from .member import AWAY_EPOCH
-from .protocol import LEAVE_EPOCH, ConsumerProtocol, GroupTimes, HeartbeatRequest, HeartbeatResult
+from .protocol import LEAVE_EPOCH, ConsumerProtocol, HeartbeatRequest, HeartbeatResult
 
 # OffsetCommit's version from which it knows member epochs.
 _EPOCHS_SINCE = 9
@@ -69,14 +70,14 @@ class ConsumerGroups:
         self._clock = clock
         self._config = config
         self._protocol = ConsumerProtocol(catalog, clock, config, timers, topics, times_of, on_only_classic)
-        self.classic = ClassicMembers(self._protocol, timers, topics)
+        self.classic = ClassicMembers(self._protocol, topics)
         self._groups: dict[str, ConsumerGroup] = {}
         for stored in catalog.consumer_groups():
             self._groups[stored.group_id] = ConsumerGroup(stored)
         for group_id, member, target in catalog.consumer_members():
             self._groups[group_id].load(member, target)
         for group in self._groups.values():
-            self._protocol.take_up(group)
+            self._protocol.deadlines.take_up(group)
 
     def __contains__(self, group_id: str) -> bool:
         return group_id in self._groups
@@ -105,7 +106,7 @@ class ConsumerGroups:
 
     def take_up(self, group: ConsumerGroup) -> None:
         """Give each member its whole time again."""
-        self._protocol.take_up(group)
+        self._protocol.deadlines.take_up(group)
 
     def heartbeat(self, group: ConsumerGroup, request: HeartbeatRequest) -> HeartbeatResult:
         """Raises ApiError, CatalogError."""
@@ -191,7 +192,7 @@ class ConsumerGroups:
         """Let a group go from memory that has gone from the catalog."""
         group = self._groups.pop(group_id)
         for member_id in group.members:
-            self._protocol.forget_timers(group_id, member_id)
+            self._protocol.deadlines.forget(group_id, member_id)
 
     def give_way(self, group_id: str) -> None:
         """Let an empty group go, so that a classic one takes its place; its offsets stay. Raises CatalogError."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from ....protocol.errors import ErrorCode
@@ -22,22 +21,18 @@ from ....storage.catalog import (
     TargetsStored,
 )
 from ....storage.clock import Clock
-from ....storage.errors import CatalogError
 from ...errors import ApiError
 from ..config import GroupCoordinatorConfig
 from ..timers import Timers
 from . import patterns
 from .assignors import ASSIGNORS, Assignment, Subscriber
+from .deadlines import Deadlines, GroupTimes
 from .group import ConsumerGroup, GroupChange, KnownTopics, metadata_hash
-from .member import AWAY_EPOCH, MemberState, Reconciliation, is_reconciled, new_member, successor
+from .member import AWAY_EPOCH, Reconciliation, is_reconciled, new_member, successor
 
 JOIN_EPOCH, LEAVE_EPOCH = 0, -1
 # How long to wait before expressions are matched with all topics again (Kafka's REGEX_BATCH_REFRESH_MIN_INTERVAL_MS).
 REGEX_REFRESH_S = 10.0
-# When to try again to let a member go, if that could not be stored.
-EXPIRE_RETRY_MS = 1_000
-# Of members that speak the classic protocol: until when they have to join again, and to ask what they have.
-CLASSIC_DEADLINES = REJOIN, SYNC = "rejoin", "sync"
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +69,6 @@ class HeartbeatResult(NamedTuple):
     assignment: Assignment | None
 
 
-class GroupTimes(NamedTuple):
-    """What a group's settings say, in ms."""
-
-    session_timeout_ms: int
-    heartbeat_interval_ms: int
-
-
 class ConsumerProtocol:
     """Decides for one group at a time; the groups are handed in. ``times_of``: the settings of a group by its id.
 
@@ -100,9 +88,9 @@ class ConsumerProtocol:
         self._catalog = catalog
         self._clock = clock
         self._config = config
-        self._timers = timers
         self._topics = topics
         self._times_of = times_of
+        self.deadlines = Deadlines(timers, times_of, self.fence)
         self.on_only_classic = on_only_classic
 
     def check(self, request: HeartbeatRequest, api_version: int) -> None:
@@ -166,12 +154,12 @@ class ConsumerProtocol:
         )
         result = self.step(group, member, updated, replaced, request.owned, before)
         if replaced is not None:
-            self.forget_timers(group.group_id, replaced)
+            self.deadlines.forget(group.group_id, replaced)
         if member.classic is not None:
-            self.forget_timers(group.group_id, result.member_id)
-        self.keep_alive(group, result.member_id)
+            self.deadlines.forget(group.group_id, result.member_id)
+        self.deadlines.keep_alive(group, result.member_id)
         if _progress(result) != _progress(member):
-            self._watch_revocation(group, result)
+            self.deadlines.watch_revocation(group, result)
         times = self._times_of(group.group_id)
         tells = request.member_epoch == JOIN_EPOCH or request.is_full or result.assigned != member.assigned
         return HeartbeatResult(
@@ -384,54 +372,9 @@ class ConsumerProtocol:
         )
         self.commit(group, [ConsumerMembersRemoved(group.group_id, member_ids), ConsumerGroupStored(stored)])
         for member_id in member_ids:
-            self.forget_timers(group.group_id, member_id)
+            self.deadlines.forget(group.group_id, member_id)
         if group.is_only_classic:
             self.on_only_classic(group, f"{len(member_ids)} members left")
-
-    # Time
-
-    def keep_alive(self, group: ConsumerGroup, member_id: str) -> None:
-        """Begin the member's session timeout anew."""
-        member = group.members[member_id]
-        timeout_ms = self._times_of(group.group_id).session_timeout_ms
-        if member.classic is not None:
-            timeout_ms = member.classic.session_timeout_ms
-        self._arm(group, member_id, "session", timeout_ms, "its session timed out")
-
-    def take_up(self, group: ConsumerGroup) -> None:
-        """Arm the timers of a group that was loaded: each member gets its whole time again."""
-        for member in group.members.values():
-            self.keep_alive(group, member.member_id)
-            self._watch_revocation(group, member)
-
-    def _watch_revocation(self, group: ConsumerGroup, member: ConsumerMember) -> None:
-        key = (group.group_id, "revocation", member.member_id)
-        # Who speaks the classic protocol has its time to join again instead.
-        if member.state != MemberState.UNREVOKED or member.classic is not None:
-            self._timers.cancel(key)
-        else:
-            self.expire_in(group, member, "revocation", "it did not give up its partitions in time")
-
-    def expire_in(self, group: ConsumerGroup, member: ConsumerMember, kind: str, reason: str) -> None:
-        """Let the member go unless the deadline is cancelled within its rebalance timeout."""
-        self._arm(group, member.member_id, kind, max(member.rebalance_timeout_ms, 0), reason)
-
-    def _arm(self, group: ConsumerGroup, member_id: str, kind: str, delay_ms: int, reason: str) -> None:
-        key = (group.group_id, kind, member_id)
-        self._timers.arm(key, delay_ms, partial(self._expire, group, member_id, kind, reason))
-
-    def _expire(self, group: ConsumerGroup, member_id: str, kind: str, reason: str) -> None:
-        if member_id not in group.members:
-            return
-        try:
-            self.fence(group, [member_id], reason)
-        except CatalogError as error:
-            logger.warning("group %s keeps %s for now, though %s: %s", group.group_id, member_id, reason, error)
-            self._arm(group, member_id, kind, EXPIRE_RETRY_MS, reason)
-
-    def forget_timers(self, group_id: str, member_id: str) -> None:
-        for kind in ("session", "revocation", *CLASSIC_DEADLINES):
-            self._timers.cancel((group_id, kind, member_id))
 
     def commit(self, group: ConsumerGroup, changes: list[GroupChange], before: Sequence[Change] = ()) -> None:
         """Raises CatalogError; nothing has changed then."""
