@@ -110,4 +110,9 @@ bench: $(VENV)/test.done  ## speed and size, each beside a plain server in the s
 
 .PHONY: crash
 crash: $(VENV)/test.done  ## the slow tests: kill -9 twenty times, 5,000 connections, ...
-	$(BIN)/python -m pytest -m "slow and not conform and not interop" $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not conform and not interop" --deselect tests/simulation/test_groups.py $(ARGS)
+
+.PHONY: groups
+groups: kafka  ## 20 consumers of all kinds come, go, die and sleep for ten minutes; then again with five kills of the broker
+	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed and was not found."; exit 1; }
+	$(BIN)/python -m pytest -s -m slow tests/simulation/test_groups.py $(ARGS)

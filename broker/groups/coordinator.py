@@ -1,7 +1,7 @@
 """The owner of all groups: what the API handlers talk to."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ...protocol.errors import ErrorCode
 from ...storage.catalog import Catalog, Change, GroupForgotten, GroupRemoved, GroupStored, OffsetsRemoved
@@ -308,15 +308,22 @@ class GroupCoordinator:
         *,
         transactional: bool = False,
         api_version: int = 0,
+        partitions: Iterable[tuple[str, int]] = (),
     ) -> ErrorCode:
         """Return what OffsetCommit, or TxnOffsetCommit, says to this member for all its partitions.
 
-        ``api_version``: of OffsetCommit; before v9 a missing group is an ILLEGAL_GENERATION.
+        ``api_version``: of OffsetCommit; before v9 a missing group is an ILLEGAL_GENERATION. ``partitions``: all
+        that OffsetCommit names.
         """
         consumer_group = self._consumer.get(group_id)
         if consumer_group is not None:
             return self._consumer.check_commit(
-                consumer_group, member_id, generation_id, transactional=transactional, api_version=api_version
+                consumer_group,
+                member_id,
+                generation_id,
+                partitions,
+                transactional=transactional,
+                api_version=api_version,
             )
         group = self._groups.get(group_id)
         if group is not None:
@@ -350,6 +357,7 @@ class GroupCoordinator:
             group_instance_id,
             generation_id,
             api_version=api_version,
+            partitions=[(offset.topic, offset.partition) for offset in offsets],
         )
         if error:
             return [error] * len(offsets)

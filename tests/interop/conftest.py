@@ -12,6 +12,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/interop/" in item.path.as_posix():
             item.add_marker(pytest.mark.interop)
+            if "/interop/python/" not in item.path.as_posix():
+                item.add_marker(pytest.mark.slow)  # it needs what only its make target installs
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,6 @@ from confluent_kafka.admin import AdminClient
 from support.log_files import FILES, TIMEOUT_S, Dumped, Written, create, dump, read, write
 from support.process import BrokerProcess, running
 
-pytestmark = pytest.mark.slow
-
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 SMALL = {"segment.bytes": str(2**20), "index.interval.bytes": "100"}
 DELETED_BEFORE = 1100

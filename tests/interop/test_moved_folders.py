@@ -15,8 +15,6 @@ from support.apache_kafka import CLUSTER_ID, ApacheKafka
 from support.log_files import LATEST, TIMEOUT_S, Written, create, found_by_time, read, write
 from support.process import BrokerProcess, running
 
-pytestmark = pytest.mark.slow
-
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 SMALL = {"segment.bytes": str(2**20), "index.interval.bytes": "1000"}
 PLAIN = {"enable.idempotence": False, "acks": 1, "max.in.flight": 1}

@@ -68,11 +68,12 @@ class ConsumerGroup:
         self.refreshed_s = float("-inf")
         self.refreshed_version = -1
         self._owners: dict[tuple[bytes, int], int] = {}
+        self._assigned_since: dict[str, dict[tuple[bytes, int], int]] = {}
 
     @classmethod
     def new(cls, group_id: str, now_ms: int) -> ConsumerGroup:
-        """Return a group that nobody has joined yet."""
-        return cls(StoredConsumerGroup(group_id, 0, 0, 0, {}, now_ms))
+        """Return a group that nobody has joined yet; the first to join has the epoch after this (KAFKA-20268)."""
+        return cls(StoredConsumerGroup(group_id, 1, 1, 0, {}, now_ms))
 
     @property
     def group_id(self) -> str:
@@ -121,6 +122,10 @@ class ConsumerGroup:
         if old is not None:
             self._disown(old)
             self._free_instance(old)
+        since = self._assigned_since.get(member.member_id, {})
+        self._assigned_since[member.member_id] = {
+            partition: since.get(partition, member.epoch) for partition in _partitions(member.assigned)
+        }
         self.members[member.member_id] = member
         self.targets.setdefault(member.member_id, {})
         for partition in _held(member):
@@ -133,6 +138,7 @@ class ConsumerGroup:
         if member is None:
             return
         self._disown(member)
+        del self._assigned_since[member_id]
         self.targets.pop(member_id, None)
         self._free_instance(member)
 
@@ -145,6 +151,14 @@ class ConsumerGroup:
             # Somebody else may have it in the same set of changes already.
             if self._owners.get(partition) == member.epoch:
                 del self._owners[partition]
+
+    def had_all_at(self, member: ConsumerMember, epoch: int, partitions: Iterable[tuple[bytes, int]]) -> bool:
+        """Say whether the member has these partitions now and had them when it had ``epoch`` (KIP-1251).
+
+        After a restart it counts as having got them at its present epoch.
+        """
+        since = self._assigned_since[member.member_id]
+        return epoch <= member.epoch and all(since.get(each, epoch + 1) <= epoch for each in partitions)
 
     def epoch_of(self, topic_id: bytes, index: int) -> int:
         """Return the epoch of the member that has the partition, UNOWNED when nobody has."""
@@ -193,10 +207,14 @@ class ConsumerGroup:
 
 
 def _held(member: ConsumerMember) -> Iterator[tuple[bytes, int]]:
-    for assignment in (member.assigned, member.revoking):
-        for topic_id, indexes in assignment.items():
-            for index in indexes:
-                yield topic_id, index
+    yield from _partitions(member.assigned)
+    yield from _partitions(member.revoking)
+
+
+def _partitions(assignment: Assignment) -> Iterator[tuple[bytes, int]]:
+    for topic_id, indexes in assignment.items():
+        for index in indexes:
+            yield topic_id, index
 
 
 def metadata_hash(names: Iterable[str], topics: KnownTopics) -> int:

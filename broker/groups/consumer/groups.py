@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ....protocol.errors import ErrorCode
@@ -69,6 +69,7 @@ class ConsumerGroups:
         self._catalog = catalog
         self._clock = clock
         self._config = config
+        self._topics = topics
         self._protocol = ConsumerProtocol(catalog, clock, config, timers, topics, times_of, on_only_classic)
         self.classic = ClassicMembers(self._protocol, topics)
         self._groups: dict[str, ConsumerGroup] = {}
@@ -138,9 +139,19 @@ class ConsumerGroups:
         return leaving.member_id
 
     def check_commit(
-        self, group: ConsumerGroup, member_id: str, member_epoch: int, *, transactional: bool, api_version: int
+        self,
+        group: ConsumerGroup,
+        member_id: str,
+        member_epoch: int,
+        partitions: Iterable[tuple[str, int]],
+        *,
+        transactional: bool,
+        api_version: int,
     ) -> ErrorCode:
-        """Return NONE when this member may commit now (ConsumerGroup.validateOffsetCommit)."""
+        """Return NONE when this member may commit now (ConsumerGroup.validateOffsetCommit).
+
+        With an older epoch it may where it has had the partitions since then (KIP-1251).
+        """
         if member_epoch < 0 and not group.members:
             return ErrorCode.NONE
         if transactional and member_epoch < 0 and not member_id:
@@ -151,6 +162,11 @@ class ConsumerGroups:
         if not transactional and api_version < _EPOCHS_SINCE and member.classic is None:
             return ErrorCode.UNSUPPORTED_VERSION
         error = _check_epoch(member, member_epoch)
+        if error is ErrorCode.STALE_MEMBER_EPOCH and not transactional:
+            ids = [
+                (topic.topic_id if (topic := self._topics.get(name)) else b"", index) for name, index in partitions
+            ]
+            return ErrorCode.NONE if ids and group.had_all_at(member, member_epoch, ids) else error
         return ErrorCode.ILLEGAL_GENERATION if error and transactional else error
 
     def check_fetch(self, group: ConsumerGroup, member_id: str | None, member_epoch: int) -> ErrorCode:

@@ -28,7 +28,7 @@ def groups(draw, same: bool | None = None, counts=counts_of):
     topics = st.frozensets(st.sampled_from(TOPICS))
     shared = draw(topics)
     is_same = draw(st.booleans()) if same is None else same
-    instances = draw(st.permutations("uvwxyz"))
+    instances = draw(st.sampled_from(["uvwxyz", "zyxwvu", "xuzvyw"]))
     targets = st.dictionaries(st.sampled_from([*TOPICS, GONE]), st.frozensets(st.integers(0, 8), min_size=1))
     members = {
         member_id: Subscriber(

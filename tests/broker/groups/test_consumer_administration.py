@@ -7,7 +7,7 @@ import pytest
 from support.consumer_members import beat, join
 
 from barnabas.broker.errors import ApiError
-from barnabas.broker.groups import LeavingMember
+from barnabas.broker.groups import LeavingMember, OffsetToCommit
 from barnabas.protocol.errors import ErrorCode as E
 
 RETENTION_S = 7 * 24 * 3600
@@ -125,3 +125,25 @@ def test_a_group_with_members_does_not_go(groups, topic):
     beat(groups, "one", epoch)
     groups.coordinator.expire()
     assert members(groups) == {"one"}
+
+
+# Commits with an epoch that is not the newest (KIP-1251)
+
+
+def test_who_has_a_partition_since_then_may_commit_with_an_older_epoch(groups, topic):
+    old = join(groups, "one").member_epoch
+    join(groups, "two")
+    kept = beat(groups, "one", old).assignment
+    epoch = beat(groups, "one", old, owned=kept).member_epoch
+    assert (kept, epoch) == ({topic: frozenset({0, 1})}, old + 1)
+
+    def commit(member_epoch, *partitions):
+        offsets = [OffsetToCommit("t", partition, 1) for partition in partitions]
+        return set(groups.coordinator.commit_offsets("g", "one", None, member_epoch, offsets, api_version=9))
+
+    assert commit(old, 0, 1) == {E.NONE}
+    assert commit(old, 2) == {E.STALE_MEMBER_EPOCH}
+    assert commit(old, 0, 2) == {E.STALE_MEMBER_EPOCH}
+    assert commit(epoch, 2) == {E.NONE}
+    assert commit(old - 1, 0) == commit(epoch + 1, 0) == commit(-1, 0) == {E.STALE_MEMBER_EPOCH}
+    assert groups.coordinator.check_offset_fetch("g", "one", old) is E.STALE_MEMBER_EPOCH

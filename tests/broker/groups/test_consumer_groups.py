@@ -82,23 +82,23 @@ def test_a_heartbeat_begins_the_session_anew(groups, topic):
 def test_who_does_not_give_up_its_partitions_in_time_is_thrown_out(groups, topic):
     join(groups, "one")
     join(groups, "two")
-    beat(groups, "one", 1)  # it is told, and its time runs
+    beat(groups, "one", 2)  # it is told, and its time runs
     live(groups, REVOCATION_S - 1, "one", "two")
     assert members(groups) == {"one", "two"}
     groups.wait(2)
     assert members(groups) == {"two"}
-    assert refusal(beat, groups, "one", 1) is E.UNKNOWN_MEMBER_ID
-    assert beat(groups, "two", 2).assignment == {topic: parts(0, 1, 2, 3)}
+    assert refusal(beat, groups, "one", 2) is E.UNKNOWN_MEMBER_ID
+    assert beat(groups, "two", 3).assignment == {topic: parts(0, 1, 2, 3)}
 
 
 def test_who_gave_something_up_has_its_whole_time_for_the_next_and_no_more(groups, topic):
     """Kafka begins the timeout anew with each change of a member that has to give something up."""
     join(groups, "one")
     join(groups, "two")
-    kept = beat(groups, "one", 1).assignment
+    kept = beat(groups, "one", 2).assignment
     groups.topics.delete("t")
     live(groups, REVOCATION_S - 1, "one", "two")
-    assert beat(groups, "one", 1, owned=kept).assignment == {}
+    assert beat(groups, "one", 2, owned=kept).assignment == {}
     live(groups, REVOCATION_S - 1, "two")
     assert members(groups) == {"one", "two"}
     live(groups, 2, "two")
@@ -259,7 +259,7 @@ def test_a_restart_does_not_change_who_gets_what(make_groups):
         join(groups, "one", "nothing")
         if crashes:
             groups.crash()
-        beat(groups, "one", 2, topic_names=("t",))
+        beat(groups, "one", 3, topic_names=("t",))
         beat(groups, "two", two)
         groups.topics.delete("t")
         groups.topics.make("t", 3)
@@ -304,7 +304,7 @@ def test_a_join_that_could_not_be_stored_did_not_happen(groups, topic):
         join(groups, "one")
     assert groups.coordinator.list_groups() == []
     groups.catalog.is_full = False
-    assert join(groups, "one").member_epoch == 1
+    assert join(groups, "one").member_epoch == 2
 
 
 # Static members

@@ -26,6 +26,7 @@ from support.consumer_members import (
 from barnabas.broker.errors import ApiError
 from barnabas.broker.groups import LeavingMember
 from barnabas.broker.groups.consumer import patterns
+from barnabas.broker.groups.consumer.deadlines import Deadline
 from barnabas.protocol.errors import ErrorCode as E
 from barnabas.storage.errors import CatalogError
 
@@ -368,9 +369,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def whoever_may_never_speak_again_has_a_deadline(self):
         armed = self.groups.coordinator._timers._armed
-        assert {key[2] for key in armed if key[:2] == ("g", "session")} >= set(self.members)
+        assert {key[2] for key in armed if key[:2] == ("g", Deadline.SESSION)} >= set(self.members)
         revoking = {each for each, member in self.members.items() if member.state == "unrevoked" and member.epoch > 0}
-        assert {key[2] for key in armed if key[:2] == ("g", "revocation")} >= revoking
+        assert {key[2] for key in armed if key[:2] == ("g", Deadline.REVOCATION)} >= revoking
 
     @invariant()
     def what_was_committed_stays_committed(self):

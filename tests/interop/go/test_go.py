@@ -18,8 +18,6 @@ SCENARIO = re.compile(r"^func (Test\w+)\(", re.MULTILINE)
 SCENARIO_TIMEOUT_S = 90
 BUILD_TIMEOUT_S = 600
 
-pytestmark = pytest.mark.slow
-
 
 def scenarios(client: str) -> list[str]:
     sources = sorted((HERE / client).glob("*_test.go"))

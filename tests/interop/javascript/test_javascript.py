@@ -19,8 +19,6 @@ SCENARIO = re.compile(r'^test\("([^"]+)"', re.MULTILINE)
 SCENARIO_TIMEOUT_S = 120
 INSTALL_TIMEOUT_S = 600
 
-pytestmark = pytest.mark.slow
-
 
 def scenarios() -> list[tuple[str, str]]:
     sources = sorted(HERE.glob("*.test.js"))
