@@ -56,6 +56,10 @@ TAIL = """
 - `min.insync.replicas` of 1 is the default and no cluster setting, as it is in Kafka with eligible leader replicas.
 - `__consumer_offsets` and `__transaction_state` are made when Kafka would make them and stay empty: what Kafka keeps
   in them is in the catalog.
+- A group of the consumer protocol is assigned anew with every change at once;
+  `group.consumer.assignment.interval.ms` has no effect.
+- A member of such a group commits with the epoch since which it has a partition, as in Kafka; after a restart of the
+  broker it counts as having got its partitions at its present epoch.
 - Error messages are in our own words where Kafka's say less.
 - Fetch sessions remember 200,000 partitions together; who asks for more names them in every request.
 """
