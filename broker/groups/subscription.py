@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ...protocol.codec import decoder, encoder
-from ...protocol.messages.consumer_protocol import (
+from ...protocol.consumer_protocol import (
     VERSION_MAX,
     ConsumerProtocolAssignment,
     ConsumerProtocolSubscription,

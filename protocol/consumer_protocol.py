@@ -1,7 +1,7 @@
 """What consumers put into the opaque fields of JoinGroup and SyncGroup (the embedded protocol "consumer")."""
 
-from ..primitives import data, int32, string
-from ..schema import Struct, since
+from .primitives import data, int32, string
+from .schema import Struct, since
 
 VERSION_MAX = 3
 
