@@ -357,7 +357,7 @@ class GroupCoordinator:
             group_instance_id,
             generation_id,
             api_version=api_version,
-            partitions=[(offset.topic, offset.partition) for offset in offsets],
+            partitions=((offset.topic, offset.partition) for offset in offsets),
         )
         if error:
             return [error] * len(offsets)

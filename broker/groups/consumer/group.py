@@ -168,6 +168,16 @@ class ConsumerGroup:
         member_id = self.static_members.get(instance_id)
         return None if member_id is None else self.members[member_id]
 
+    def is_at_rest(self, member: ConsumerMember, topics_version: int) -> bool:
+        """Say whether nothing can have changed for the member, as long as it says nothing new itself."""
+        return (
+            self.members.get(member.member_id) is member
+            and self.epoch == self.assignment_epoch
+            and self.seen_version == topics_version
+            and (not self.stored.resolved or self.refreshed_version == topics_version)
+            and is_reconciled(member, self.assignment_epoch)
+        )
+
     @property
     def is_only_classic(self) -> bool:
         """True when there are members and all of them speak the classic protocol."""

@@ -152,7 +152,10 @@ class ConsumerProtocol:
             client_host=request.client_host,
             classic=None,
         )
-        result = self.step(group, member, updated, replaced, request.owned, before)
+        if updated == member and group.is_at_rest(member, self._topics.version):
+            result = member  # as nearly always; a step would look at every other member
+        else:
+            result = self.step(group, member, updated, replaced, request.owned, before)
         if replaced is not None:
             self.deadlines.forget(group.group_id, replaced)
         if member.classic is not None:
