@@ -19,7 +19,7 @@ _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 @handles(
     ApiVersionsRequest,
-    leaves_out="the only feature so far is metadata.version; the others come with what they switch on",
+    leaves_out="the features so far are metadata.version and group.version; others come with what they switch on",
 )
 def api_versions(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
     """Answer from the registry; features that may be off are for clients that understand that (KAFKA-17492)."""

@@ -230,7 +230,7 @@ def alter_partition_reassignments(
         for asked in topic.partitions:
             result = ReassignablePartitionResponse(partition_index=asked.partition_index, error_message=None)
             try:
-                _check_reassignment(topic.name, asked, context, request.allow_replication_factor_change)
+                _check_reassignment(topic.name, asked, context)
             except Exception as error:
                 result.error_code, result.error_message = code_for(error), message_for(error)
             results.append(result)
@@ -242,10 +242,7 @@ def alter_partition_reassignments(
     )
 
 
-def _check_reassignment(
-    topic: str, asked: ReassignablePartition, context: Context, replication_factor_may_change: bool
-) -> None:
-    del replication_factor_may_change  # a list that names brokers which are there has one
+def _check_reassignment(topic: str, asked: ReassignablePartition, context: Context) -> None:
     known = context.broker.topics.get(topic)
     if known is None:
         raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Unable to find a topic named {topic}.")
