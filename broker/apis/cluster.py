@@ -84,7 +84,7 @@ def describe_quorum(request: DescribeQuorumRequest, context: Context) -> Describ
 
 @handles(
     UpdateFeaturesRequest,
-    leaves_out="metadata.version stands at 4.3 and group.version at 1, and neither can be lowered; others there are none",
+    leaves_out="metadata.version stands at 4.3, group.version at 1; neither can be lowered, and there are no others",
 )
 def update_features(request: UpdateFeaturesRequest, context: Context) -> UpdateFeaturesResponse:
     """Accept levels that are what they are (FeatureControlManager); none can be changed, so nothing is kept."""

@@ -16,12 +16,11 @@ from .consumer.groups import ConsumerGroups, DescribedConsumerGroup
 from .consumer.protocol import JOIN_EPOCH, HeartbeatRequest, HeartbeatResult
 from .expiry import expired_in_consumer_group, expired_offsets
 from .group import Group, GroupState
-from .migration import DOWNGRADE_POLICIES, UPGRADE_POLICIES, downgraded, refusal_to_upgrade, upgraded
+from .migration import downgraded, may_be_downgraded, upgraded
 from .offsets import NO_RETENTION_TIME, Offsets, check_commit
 from .rebalance import Rebalances
 from .results import (
     DescribedGroup,
-    DescribedMember,
     FetchedOffset,
     JoinReply,
     JoinResult,
@@ -112,27 +111,25 @@ class GroupCoordinator:
         """Forget offsets that have had their time, and empty groups without any; to be called regularly."""
         now_ms = self._clock.now_ms()
         retention_ms = self._config.offsets_retention_minutes * 60_000
-        for group in list(self._groups.values()):
-            try:
-                offsets = self._catalog.offsets(group.group_id)
-                gone = expired_offsets(group, offsets, retention_ms, now_ms)
-                is_idle = group.state is GroupState.EMPTY and not group.pending_members
-                if is_idle and len(gone) == len(offsets):
-                    self._catalog.commit(GroupRemoved(group.group_id))
-                    self._rebalances.end(self._groups.pop(group.group_id), ErrorCode.NOT_COORDINATOR)
-                elif gone:
-                    self._catalog.commit(OffsetsRemoved(group.group_id, gone))
-            except CatalogError as refusal:
-                _log.warning("offsets of group %s could not be expired: %s", group.group_id, refusal)
-                return
-        for consumer_group in list(self._consumer):
-            try:
-                self._expire_offsets_of(consumer_group, retention_ms, now_ms)
-            except CatalogError as refusal:
-                _log.warning("offsets of group %s could not be expired: %s", consumer_group.group_id, refusal)
-                return
+        try:
+            for group in list(self._groups.values()):
+                self._expire_classic(group, retention_ms, now_ms)
+            for consumer_group in list(self._consumer):
+                self._expire_consumer(consumer_group, retention_ms, now_ms)
+        except CatalogError as refusal:
+            _log.warning("offsets could not be expired: %s", refusal)
 
-    def _expire_offsets_of(self, group: ConsumerGroup, retention_ms: int, now_ms: int) -> None:
+    def _expire_classic(self, group: Group, retention_ms: int, now_ms: int) -> None:
+        offsets = self._catalog.offsets(group.group_id)
+        gone = expired_offsets(group, offsets, retention_ms, now_ms)
+        is_idle = group.state is GroupState.EMPTY and not group.pending_members
+        if is_idle and len(gone) == len(offsets):
+            self._catalog.commit(GroupRemoved(group.group_id))
+            self._rebalances.end(self._groups.pop(group.group_id), ErrorCode.NOT_COORDINATOR)
+        elif gone:
+            self._catalog.commit(OffsetsRemoved(group.group_id, gone))
+
+    def _expire_consumer(self, group: ConsumerGroup, retention_ms: int, now_ms: int) -> None:
         offsets = self._catalog.offsets(group.group_id)
         gone = expired_in_consumer_group(group, offsets, retention_ms, now_ms)
         if not group.members and len(gone) == len(offsets) and group.stored.empty_since_ms + retention_ms <= now_ms:
@@ -214,28 +211,15 @@ class GroupCoordinator:
             return self._consumer.join_new(group, request, [])
         before: Sequence[Change] = [GroupForgotten(request.group_id)]
         if classic.state is not GroupState.EMPTY:
-            self._check_upgrade(classic)
-            group, before = upgraded(classic, self._topics)
+            group, before = upgraded(classic, self._topics, self._config)
         result = self._consumer.join_new(group, request, before)
         self._rebalances.end(self._groups.pop(request.group_id), ErrorCode.REBALANCE_IN_PROGRESS)
         self._consumer.take_up(group)
         return result
 
-    def _check_upgrade(self, group: Group) -> None:
-        """Raises ApiError: GROUP_ID_NOT_FOUND for a group that has to stay classic."""
-        if self._config.consumer_migration_policy not in UPGRADE_POLICIES:
-            raise refusal_to_upgrade(group.group_id, "online upgrade is disabled")
-        if group.protocol_type != CONSUMER_PROTOCOL_TYPE:
-            raise refusal_to_upgrade(group.group_id, "the group does not use the consumer embedded protocol")
-        if len(group.members) > self._config.consumer_group_max_size:
-            raise refusal_to_upgrade(group.group_id, "the group size exceeds the consumer group maximum size")
-
     def _downgrade(self, group: ConsumerGroup, reason: str) -> None:
         """Make a classic group of one whose members are all classic, if that may be; rebalance it for a reason."""
-        if (
-            self._config.consumer_migration_policy not in DOWNGRADE_POLICIES
-            or len(group.members) > self._config.group_max_size
-        ):
+        if not may_be_downgraded(group, self._config):
             return
         now_ms = self._clock.now_ms()
         classic = downgraded(group, self._topics, now_ms)
@@ -423,7 +407,7 @@ class GroupCoordinator:
             if group is None:
                 described.append(DescribedGroup(missing, group_id, GroupState.DEAD.value))
             else:
-                described.append(_describe(group))
+                described.append(group.describe())
         return described
 
     def describe_consumer_group(self, group_id: str) -> DescribedConsumerGroup:
@@ -467,28 +451,3 @@ class GroupCoordinator:
             _log.warning("no room for group %s: there are %d groups", group_id, GROUPS_MAX)
             return False
         return True
-
-
-def _describe(group: Group) -> DescribedGroup:
-    """Show the group as it stands; what members sent is shown only while it stands still."""
-    stable = group.state is GroupState.STABLE
-    members = [
-        DescribedMember(
-            member.member_id,
-            member.group_instance_id,
-            member.client_id,
-            member.client_host,
-            member.metadata(group.protocol_name) if stable else b"",
-            member.assignment,
-        )
-        for member in group.members.values()
-    ]
-    protocol_data = (group.protocol_name or "") if stable else ""
-    return DescribedGroup(
-        ErrorCode.NONE,
-        group.group_id,
-        group.state.value,
-        group.protocol_type or "",
-        protocol_data,
-        members,
-    )

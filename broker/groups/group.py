@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ...protocol.errors import ErrorCode
 from ...storage.catalog import GroupMember, StoredGroup
-from .results import JoinedMember, JoinReply, JoinResult, SyncReply, SyncResult
+from .results import DescribedGroup, DescribedMember, JoinedMember, JoinReply, JoinResult, SyncReply, SyncResult
 from .subscription import CONSUMER_PROTOCOL_TYPE, subscribed_topics
 
 Protocols = tuple[tuple[str, bytes], ...]
@@ -297,6 +297,29 @@ class Group:
             self.protocol_name,
             self.leader_id or "",
             members=members,
+        )
+
+    def describe(self) -> DescribedGroup:
+        """Show the group as it stands; what members sent is shown only while it stands still."""
+        stable = self.state is GroupState.STABLE
+        members = [
+            DescribedMember(
+                member.member_id,
+                member.group_instance_id,
+                member.client_id,
+                member.client_host,
+                member.metadata(self.protocol_name) if stable else b"",
+                member.assignment,
+            )
+            for member in self.members.values()
+        ]
+        return DescribedGroup(
+            ErrorCode.NONE,
+            self.group_id,
+            self.state.value,
+            self.protocol_type or "",
+            (self.protocol_name or "") if stable else "",
+            members,
         )
 
     def joined_members(self) -> list[JoinedMember]:

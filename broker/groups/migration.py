@@ -14,6 +14,7 @@ from ...storage.catalog import (
     TargetsStored,
 )
 from ..errors import ApiError
+from .config import GroupCoordinatorConfig
 from .consumer.classic import by_id, by_name
 from .consumer.group import ConsumerGroup, GroupChange, KnownTopics, metadata_hash
 from .consumer.member import MemberState
@@ -21,20 +22,28 @@ from .group import Group, GroupState, Member, select_protocol
 from .subscription import CONSUMER_PROTOCOL_TYPE, read_assignment, read_subscription, write_assignment
 
 # Values of group.consumer.migration.policy.
-UPGRADE_POLICIES = frozenset(("bidirectional", "upgrade"))
-DOWNGRADE_POLICIES = frozenset(("bidirectional", "downgrade"))
+_UPGRADE_POLICIES = frozenset(("bidirectional", "upgrade"))
+_DOWNGRADE_POLICIES = frozenset(("bidirectional", "downgrade"))
 
 
-def upgraded(group: Group, topics: KnownTopics) -> tuple[ConsumerGroup, Sequence[Change]]:
+def upgraded(
+    group: Group, topics: KnownTopics, config: GroupCoordinatorConfig
+) -> tuple[ConsumerGroup, Sequence[Change]]:
     """Return the classic group as a consumer group, and what the catalog has to be told.
 
     Its members have what they were assigned last, and are told to join again (ConsumerGroup.fromClassicGroup).
-    Raises ApiError: GROUP_ID_NOT_FOUND.
+    Raises ApiError: GROUP_ID_NOT_FOUND for a group that has to stay classic.
     """
+    if config.consumer_migration_policy not in _UPGRADE_POLICIES:
+        raise _refusal(group, "online upgrade is disabled")
+    if group.protocol_type != CONSUMER_PROTOCOL_TYPE:
+        raise _refusal(group, "the group does not use the consumer embedded protocol")
+    if len(group.members) > config.consumer_group_max_size:
+        raise _refusal(group, "the group size exceeds the consumer group maximum size")
     try:
         members = [_modern(group, member, topics) for member in group.members.values()]
     except ValueError as error:
-        raise refusal_to_upgrade(group.group_id, "the embedded consumer protocol is malformed") from error
+        raise _refusal(group, "the embedded consumer protocol is malformed") from error
     names = frozenset[str]().union(*(member.topic_names for member in members))
     stored = StoredConsumerGroup(
         group.group_id, group.generation_id, group.generation_id, metadata_hash(names, topics), {}, -1
@@ -53,7 +62,7 @@ def _modern(group: Group, member: Member, topics: KnownTopics) -> ConsumerMember
     """Raises ValueError, ApiError."""
     named, user_data = read_assignment(member.assignment) if member.assignment else ({}, b"")
     if user_data:
-        raise refusal_to_upgrade(group.group_id, "an unsupported custom assignor is in use")
+        raise _refusal(group, "an unsupported custom assignor is in use")
     subscription = read_subscription(member.protocols[0][1])
     return ConsumerMember(
         member.member_id,
@@ -74,12 +83,16 @@ def _modern(group: Group, member: Member, topics: KnownTopics) -> ConsumerMember
     )
 
 
-def refusal_to_upgrade(group_id: str, reason: str) -> ApiError:
-    """Return what somebody hears who joins a classic group that has to stay one."""
+def _refusal(group: Group, reason: str) -> ApiError:
     return ApiError(
         ErrorCode.GROUP_ID_NOT_FOUND,
-        f"Cannot upgrade classic group {group_id} to consumer group because {reason}.",
+        f"Cannot upgrade classic group {group.group_id} to consumer group because {reason}.",
     )
+
+
+def may_be_downgraded(group: ConsumerGroup, config: GroupCoordinatorConfig) -> bool:
+    """Say whether a group whose members are all classic may be a classic group."""
+    return config.consumer_migration_policy in _DOWNGRADE_POLICIES and len(group.members) <= config.group_max_size
 
 
 def downgraded(group: ConsumerGroup, topics: KnownTopics, now_ms: int) -> Group:
