@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.alter_configs import (
     AlterConfigsRequest,
+    AlterConfigsResource,
     AlterConfigsResourceResponse,
     AlterConfigsResponse,
     ConfigResource,
     IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsRequestAlterConfigsResource,
     IncrementalAlterConfigsResponse,
-    IncrementalAlterConfigsResponseAlterConfigsResourceResponse,
     ListConfigResourcesRequest,
     ListConfigResourcesResponse,
 )
@@ -27,6 +28,8 @@ from ..registry import handles
 from ..resources import VALUE_LENGTH_MAX, Resource, ResourceType, check_broker_id, find
 
 _TYPES_SINCE = 1
+
+AnyResource = TypeVar("AnyResource", AlterConfigsResource, IncrementalAlterConfigsRequestAlterConfigsResource)
 
 
 class Operation(IntEnum):
@@ -44,15 +47,17 @@ class _Step(NamedTuple):
     value: str | None
 
 
+def _results(resources: Iterable[AnyResource], code: ErrorCode) -> list[AlterConfigsResourceResponse]:
+    return [
+        AlterConfigsResourceResponse(
+            error_code=code, resource_type=asked.resource_type, resource_name=asked.resource_name
+        )
+        for asked in resources
+    ]
+
+
 def _refused(request: AlterConfigsRequest, code: ErrorCode) -> AlterConfigsResponse:
-    return AlterConfigsResponse(
-        responses=[
-            AlterConfigsResourceResponse(
-                error_code=code, resource_type=asked.resource_type, resource_name=asked.resource_name
-            )
-            for asked in request.resources
-        ]
-    )
+    return AlterConfigsResponse(responses=_results(request.resources, code))
 
 
 @handles(
@@ -62,34 +67,20 @@ def _refused(request: AlterConfigsRequest, code: ErrorCode) -> AlterConfigsRespo
 )
 async def alter_configs(request: AlterConfigsRequest, context: Context) -> AlterConfigsResponse:
     """Replace all that was set on each resource; superseded by IncrementalAlterConfigs (ConfigAdminManager)."""
-    responses = []
-    for asked, is_repeated in _with_repeats(request.resources):
-        result = AlterConfigsResourceResponse(
-            error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
+
+    async def alter(asked: AlterConfigsResource, is_repeated: bool) -> None:
+        steps = _check_steps(
+            [_Step(config.name, Operation.SET, config.value) for config in asked.configs], is_repeated
         )
-        try:
-            steps = _check_steps(
-                [_Step(config.name, Operation.SET, config.value) for config in asked.configs], is_repeated
-            )
-            resource = find(context.broker, asked.resource_type, asked.resource_name)
-            wanted = {step.name: step.value for step in steps if step.value is not None}
-            await _configure(resource, wanted, wanted, request.validate_only)
-        except Exception as error:
-            result.error_code, result.error_message = code_for(error), message_for(error)
-        responses.append(result)
-    await context.broker.synced()
-    return AlterConfigsResponse(responses=responses)
+        resource = find(context.broker, asked.resource_type, asked.resource_name)
+        wanted = {step.name: step.value for step in steps if step.value is not None}
+        await _configure(resource, wanted, wanted, request.validate_only)
+
+    return AlterConfigsResponse(responses=await _alter_each(request.resources, alter, context))
 
 
 def _increments_refused(request: IncrementalAlterConfigsRequest, code: ErrorCode) -> IncrementalAlterConfigsResponse:
-    return IncrementalAlterConfigsResponse(
-        responses=[
-            IncrementalAlterConfigsResponseAlterConfigsResourceResponse(
-                error_code=code, resource_type=asked.resource_type, resource_name=asked.resource_name
-            )
-            for asked in request.resources
-        ]
-    )
+    return IncrementalAlterConfigsResponse(responses=_results(request.resources, code))
 
 
 @handles(
@@ -101,34 +92,39 @@ async def incremental_alter_configs(
     request: IncrementalAlterConfigsRequest, context: Context
 ) -> IncrementalAlterConfigsResponse:
     """Change what is named and nothing else, on each resource for itself."""
-    responses = []
-    for asked, is_repeated in _with_repeats(request.resources):
-        result = IncrementalAlterConfigsResponseAlterConfigsResourceResponse(
+
+    async def alter(asked: IncrementalAlterConfigsRequestAlterConfigsResource, is_repeated: bool) -> None:
+        steps = _check_steps(
+            [_Step(config.name, config.config_operation, config.value) for config in asked.configs], is_repeated
+        )
+        if asked.resource_type == ResourceType.BROKER_LOGGER:
+            _change_levels(asked.resource_name, steps, request.validate_only, context)
+            return
+        resource = find(context.broker, asked.resource_type, asked.resource_name)
+        wanted = _changed(resource.overrides, steps, resource.settings)
+        changed = {step.name for step in steps}
+        await _configure(resource, wanted, changed, request.validate_only)
+
+    return IncrementalAlterConfigsResponse(responses=await _alter_each(request.resources, alter, context))
+
+
+async def _alter_each(
+    resources: Sequence[AnyResource], alter: Callable[[AnyResource, bool], Awaitable[None]], context: Context
+) -> list[AlterConfigsResourceResponse]:
+    """Alter each resource for itself; ``alter`` is told whether it is there more than once."""
+    times = Counter((asked.resource_type, asked.resource_name) for asked in resources)
+    results = []
+    for asked in resources:
+        result = AlterConfigsResourceResponse(
             error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
         )
         try:
-            steps = _check_steps(
-                [_Step(config.name, config.config_operation, config.value) for config in asked.configs], is_repeated
-            )
-            if asked.resource_type == ResourceType.BROKER_LOGGER:
-                _change_levels(asked.resource_name, steps, request.validate_only, context)
-            else:
-                resource = find(context.broker, asked.resource_type, asked.resource_name)
-                wanted = _changed(resource.overrides, steps, resource.settings)
-                changed = {step.name for step in steps}
-                await _configure(resource, wanted, changed, request.validate_only)
+            await alter(asked, times[asked.resource_type, asked.resource_name] > 1)
         except Exception as error:
             result.error_code, result.error_message = code_for(error), message_for(error)
-        responses.append(result)
+        results.append(result)
     await context.broker.synced()
-    return IncrementalAlterConfigsResponse(responses=responses)
-
-
-def _with_repeats(resources: Iterable[Any]) -> list[tuple[Any, bool]]:
-    """Return each resource, and whether it is there more than once."""
-    resources = list(resources)
-    times = Counter((asked.resource_type, asked.resource_name) for asked in resources)
-    return [(asked, times[asked.resource_type, asked.resource_name] > 1) for asked in resources]
+    return results
 
 
 def _check_steps(steps: list[_Step], is_repeated: bool) -> list[_Step]:

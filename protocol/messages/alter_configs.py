@@ -65,20 +65,11 @@ class IncrementalAlterConfigsRequest(Request, api_key=44, versions="0-1", flexib
     validate_only: boolean = since("0+")
 
 
-class IncrementalAlterConfigsResponseAlterConfigsResourceResponse(Struct):
-    """The result for one resource."""
-
-    error_code: int16 = since("0+")
-    error_message: string | None = since("0+")
-    resource_type: int8 = since("0+")
-    resource_name: string = since("0+")
-
-
 class IncrementalAlterConfigsResponse(Response, answers=IncrementalAlterConfigsRequest):
     """One result per resource."""
 
     throttle_time_ms: int32 = since("0+")
-    responses: list[IncrementalAlterConfigsResponseAlterConfigsResourceResponse] = since("0+")
+    responses: list[AlterConfigsResourceResponse] = since("0+")
 
 
 class ListConfigResourcesRequest(Request, api_key=74, versions="0-1", flexible="0+"):

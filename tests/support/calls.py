@@ -9,10 +9,10 @@ import pytest
 
 from barnabas.protocol import codec
 from barnabas.protocol.messages.alter_configs import (
+    AlterConfigsResourceResponse,
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsRequestAlterableConfig,
     IncrementalAlterConfigsRequestAlterConfigsResource,
-    IncrementalAlterConfigsResponseAlterConfigsResourceResponse,
 )
 from barnabas.protocol.messages.configs import (
     DescribeConfigsRequest,
@@ -153,7 +153,7 @@ def increments(
 
 def increment(
     wire: Wire, kind: int, name: str, *steps: tuple[str, int, str | None], version: int = 1
-) -> IncrementalAlterConfigsResponseAlterConfigsResourceResponse:
+) -> AlterConfigsResourceResponse:
     """Change one resource and return its result."""
     (result,) = wire.call(increments(kind, name, *steps), version).responses
     return result  # type: ignore[no-any-return]

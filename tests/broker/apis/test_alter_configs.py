@@ -37,7 +37,6 @@ from barnabas.protocol.messages.alter_configs import (
     AlterConfigsResponse,
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
-    IncrementalAlterConfigsResponseAlterConfigsResourceResponse,
 )
 
 ENDS = both_ends(AlterConfigsRequest)
@@ -92,9 +91,7 @@ def test_all_settings_of_a_resource_are_replaced(wire: Wire, version: int, kind:
 @every_version(IncrementalAlterConfigsRequest)
 def test_a_setting_is_set_and_deleted(wire: Wire, version: int, kind: int) -> None:
     name, (setting, first, second) = named(wire, kind), SETTINGS[kind]
-    result = IncrementalAlterConfigsResponseAlterConfigsResourceResponse(
-        error_message=None, resource_type=kind, resource_name=name
-    )
+    result = AlterConfigsResourceResponse(error_message=None, resource_type=kind, resource_name=name)
     expected = as_of(IncrementalAlterConfigsResponse(responses=[result]), version)
     for value in (first, second):
         assert wire.call(increments(kind, name, (setting, SET, value)), version) == expected

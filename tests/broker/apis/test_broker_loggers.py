@@ -23,9 +23,9 @@ from support.wire import Wire
 
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.alter_configs import (
+    AlterConfigsResourceResponse,
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
-    IncrementalAlterConfigsResponseAlterConfigsResourceResponse,
 )
 from barnabas.protocol.messages.configs import DescribeConfigsRequest
 
@@ -50,9 +50,7 @@ def test_the_loggers_are_described(wire: Wire, version: int) -> None:
 @pytest.mark.parametrize("level", ["FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"])
 def test_a_level_is_set_and_put_back(wire: Wire, version: int, level: str) -> None:
     before = levels(wire)
-    result = IncrementalAlterConfigsResponseAlterConfigsResourceResponse(
-        error_message=None, resource_type=BROKER_LOGGER, resource_name="1"
-    )
+    result = AlterConfigsResourceResponse(error_message=None, resource_type=BROKER_LOGGER, resource_name="1")
     expected = as_of(IncrementalAlterConfigsResponse(responses=[result]), version)
     assert wire.call(increments(BROKER_LOGGER, "1", (LOGGER, SET, level)), version) == expected
     assert levels(wire) == {**before, LOGGER: level}
