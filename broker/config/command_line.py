@@ -50,9 +50,6 @@ class _Parser(argparse.ArgumentParser):
         return HELP
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("argument COMMAND: invalid choice"):
-            command = message.partition("choice: ")[2].partition(" (choose")[0]
-            message = f"no such command: {command}"
         self.exit(2, f"barnabas: {message} (see barnabas --help)\n")
 
 
@@ -63,16 +60,18 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     line on stderr when the arguments themselves make no sense.
     """
     parser = _parser()
-    arguments = parser.parse_args(list(argv))
+    # Options may stand among the words, and one that does not exist is named before a word that may be its value.
+    arguments = parser.parse_intermixed_args(list(argv))
+    command, data_dir = _command(parser, arguments.words)
     try:
         log_level = arguments.log_level or _log_level(environ.get("BARNABAS_LOG_LEVEL") or "info")
     except argparse.ArgumentTypeError as error:
         parser.error(f"BARNABAS_LOG_LEVEL: {error}")
-    if arguments.command != "run":
-        return Options(arguments.command, arguments.stopped_dir, log_level, BrokerConfig(), ())
+    if command != "run":
+        return Options(command, data_dir, log_level, BrokerConfig(), ())
     reading = read_sources(arguments.flags, environ, arguments.config or environ.get("BARNABAS_CONFIG") or None)
     config = BrokerConfig(reading.given)
-    return Options("run", config.data_dir, log_level, config, tuple(reading.warnings))
+    return Options(command, config.data_dir, log_level, config, tuple(reading.warnings))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"barnabas {__version__}")
     parser.add_argument("--config", metavar="FILE")
     parser.add_argument("--log-level", type=_log_level)
-    parser.set_defaults(command="run", flags=[])
+    parser.add_argument("words", nargs="*")
+    parser.set_defaults(flags=[])
     # All of these set settings; in one list, so that the last one on the line wins.
     for option, name in (
         ("--data-dir", "log.dirs"),
@@ -90,12 +90,21 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(option, dest="flags", action="append", type=_sets(name, option))
     parser.add_argument("--port", dest="flags", action="append", type=_listens_on)
     parser.add_argument("-c", dest="flags", action="append", type=_named_setting, metavar="NAME=VALUE")
-    commands = parser.add_subparsers(metavar="COMMAND")
-    for command in ("check", "adopt"):
-        stopped = commands.add_parser(command, allow_abbrev=False)
-        stopped.add_argument("stopped_dir", metavar="DATA_DIR")
-        stopped.set_defaults(command=command)
     return parser
+
+
+def _command(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, str]:
+    """Return the command and the directory it is about, "" for "run", which has settings for that."""
+    match words:
+        case []:
+            return "run", ""
+        case [("check" | "adopt") as command, data_dir]:
+            return command, data_dir
+        case [("check" | "adopt") as command, *rest]:
+            parser.error(f"{command} needs one DATA_DIR, not {len(rest)}")
+        case [command, *_]:
+            parser.error(f"no such command: {command!r}")
+    raise AssertionError(words)
 
 
 def _sets(name: str, option: str) -> Callable[[str], tuple[str, Given]]:

@@ -99,7 +99,6 @@ class Reconciliation:
         member = self._member
         assigned: dict[bytes, frozenset[int]] = {}
         revoking: dict[bytes, frozenset[int]] = {}
-        gained = False
         must_wait = False
         for topic_id in self._target.keys() | member.assigned.keys():
             none = frozenset[int]()
@@ -111,7 +110,6 @@ class Reconciliation:
                 index for index in target - kept if index in own or self._epoch_of(topic_id, index) == UNOWNED
             )
             must_wait |= len(free) < len(target - kept)
-            gained |= bool(free)
             if lost:
                 revoking[topic_id] = lost
             if kept or free:

@@ -99,7 +99,9 @@ def test_check_takes_a_directory_and_no_settings():
         (["--listeners"], {}, "argument --listeners: expected one argument"),
         (["-c", "num.partitions"], {}, "argument -c: 'num.partitions' is not of the form NAME=VALUE"),
         (["-c", "=3"], {}, "argument -c: '=3' is not of the form NAME=VALUE"),
-        (["check"], {}, "the following arguments are required: DATA_DIR"),
+        (["check"], {}, "check needs one DATA_DIR, not 0"),
+        (["adopt", "one", "two"], {}, "adopt needs one DATA_DIR, not 2"),
+        (["--prot", "1"], {}, "unrecognized arguments: --prot"),
         (
             ["--log-level", "loud"],
             {},

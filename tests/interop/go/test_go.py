@@ -1,6 +1,6 @@
 """franz-go (kgo, kadm, kmsg) and sarama, the clients for Go: each test of theirs is one here.
 
-Left out until Barnabas has them: transactions, groups of KIP-848, share groups, ACLs, SASL and SCRAM, quotas.
+Left out: transactions, groups of KIP-848 (`make groups` has one), share groups, ACLs, SASL, quotas and SCRAM.
 """
 
 import os

@@ -1,0 +1,32 @@
+"""The catalog read as a whole, and stored values to try it with."""
+
+from typing import Any
+
+from barnabas.storage.catalog import ConsumerMember, StoredConsumerGroup
+from barnabas.storage.catalog.sqlite import SqliteCatalog
+
+EMPTY: dict[str, Any] = {
+    kind: {} for kind in ("topics", "configs", "quotas", "scram", "consumers", "members", "groups", "offsets")
+}
+PARTS = {b"o" * 16: frozenset({0, 2})}
+CONSUMERS = StoredConsumerGroup("c", 3, 2, 2**55, {"o.*": frozenset({"orders"})}, -1)
+READER = ConsumerMember(
+    "r", "i", None, "client", "/::1", 9, ("orders",), "o.*", "range", 2, 1, "unrevoked", PARTS, {}, None
+)
+
+
+def dump(catalog: SqliteCatalog) -> dict[str, Any]:
+    """Everything that can be read, in an order that does not matter."""
+    group_ids = catalog.groups_with_offsets()
+    return {
+        "topics": {topic.name: topic for topic in catalog.topics()},
+        "configs": dict(catalog.configs()),
+        "quotas": dict(catalog.quotas()),
+        "scram": {credential[:2]: credential for credential in catalog.scram_credentials()},
+        "consumers": {group.group_id: group for group in catalog.consumer_groups()},
+        "members": {
+            (name, member.member_id): (member, target) for name, member, target in catalog.consumer_members()
+        },
+        "groups": {group.group_id: group for group in catalog.groups()},
+        "offsets": {group_id: {o[:2]: o for o in catalog.offsets(group_id)} for group_id in group_ids},
+    }
