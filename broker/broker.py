@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
@@ -23,6 +24,8 @@ from .quotas import ClientQuotas
 from .registry import collect
 from .resources import ResourceType, StoredConfigs
 from .security.scram import ScramCredentials
+
+R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
 
@@ -183,12 +186,20 @@ class Broker:
         self.data_dir.flusher.request(target, done)
         return future
 
-    async def committed(self) -> None:
-        """Return when what was committed to the catalog may be acknowledged.
+    def when_committed(self, response: R) -> R | Awaitable[R]:
+        """Return the response, or what gives it once all that was committed to the catalog may be acknowledged.
 
-        That is at once, unless ``barnabas.acknowledge.durable`` makes it wait for the disk. Raises CatalogError.
+        Only ``barnabas.acknowledge.durable`` makes it wait, for the disk; awaiting raises CatalogError.
         """
-        if self.acknowledge_durable:
+        return self._when_synced(response) if self.acknowledge_durable and not self.catalog.is_synced else response
+
+    async def _when_synced(self, response: R) -> R:
+        await self.synced()
+        return response
+
+    async def committed(self) -> None:
+        """Return when what was committed to the catalog may be acknowledged. Raises CatalogError."""
+        if self.acknowledge_durable and not self.catalog.is_synced:
             await self.synced()
 
     async def synced(self) -> None:

@@ -22,16 +22,14 @@ from ..authorized import GROUP_OPERATIONS, NOT_ASKED
 from ..context import Context
 from ..errors import ApiError
 from ..groups import DescribedConsumerGroup, HeartbeatRequest, Partitions
-from ..registry import handles
+from ..registry import Answer, handles
 
 # Which protocol a member speaks (v1+).
 _CLASSIC_MEMBER, _CONSUMER_MEMBER = 0, 1
 
 
 @handles(ConsumerGroupHeartbeatRequest)
-async def consumer_group_heartbeat(
-    request: ConsumerGroupHeartbeatRequest, context: Context
-) -> ConsumerGroupHeartbeatResponse:
+def consumer_group_heartbeat(request: ConsumerGroupHeartbeatRequest, context: Context) -> Answer:
     """Join, live or leave (GroupCoordinatorService.consumerGroupHeartbeat)."""
     try:
         result = context.broker.groups.consumer_heartbeat(_read(request, context), context.api_version)
@@ -41,7 +39,6 @@ async def consumer_group_heartbeat(
         return ConsumerGroupHeartbeatResponse(
             error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE, error_message=str(error)
         )
-    await context.broker.committed()
     assignment = None
     if result.assignment is not None:
         assignment = Assignment(
@@ -50,11 +47,13 @@ async def consumer_group_heartbeat(
                 for topic_id, indexes in result.assignment.items()
             ]
         )
-    return ConsumerGroupHeartbeatResponse(
-        member_id=result.member_id,
-        member_epoch=result.member_epoch,
-        heartbeat_interval_ms=result.heartbeat_interval_ms,
-        assignment=assignment,
+    return context.broker.when_committed(
+        ConsumerGroupHeartbeatResponse(
+            member_id=result.member_id,
+            member_epoch=result.member_epoch,
+            heartbeat_interval_ms=result.heartbeat_interval_ms,
+            assignment=assignment,
+        )
     )
 
 

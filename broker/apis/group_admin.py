@@ -15,7 +15,7 @@ from ...protocol.messages.group_admin import (
 )
 from ..authorized import GROUP_OPERATIONS, NOT_ASKED
 from ..context import Context
-from ..registry import handles
+from ..registry import Answer, handles
 
 _GROUP_ID_NOT_FOUND_SINCE = 6
 
@@ -88,10 +88,8 @@ def _delete_refused(request: DeleteGroupsRequest, code: ErrorCode) -> DeleteGrou
 
 
 @handles(DeleteGroupsRequest, refuse=_delete_refused)
-async def delete_groups(request: DeleteGroupsRequest, context: Context) -> DeleteGroupsResponse:
+def delete_groups(request: DeleteGroupsRequest, context: Context) -> Answer:
     """Delete groups without members, and their offsets."""
     results = context.broker.groups.delete_groups(request.groups_names)
-    await context.broker.committed()
-    return DeleteGroupsResponse(
-        results=[DeletableGroupResult(group_id=group_id, error_code=code) for group_id, code in results]
-    )
+    deleted = [DeletableGroupResult(group_id=group_id, error_code=code) for group_id, code in results]
+    return context.broker.when_committed(DeleteGroupsResponse(results=deleted))

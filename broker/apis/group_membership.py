@@ -22,7 +22,7 @@ from ...protocol.messages.group_membership import (
 )
 from ..context import Context
 from ..groups import JoinRequest, JoinResult, LeavingMember, SyncRequest, SyncResult
-from ..registry import handles
+from ..registry import Answer, handles
 
 R = TypeVar("R")
 
@@ -123,7 +123,7 @@ def heartbeat(request: HeartbeatRequest, context: Context) -> HeartbeatResponse:
 
 
 @handles(LeaveGroupRequest)
-async def leave_group(request: LeaveGroupRequest, context: Context) -> LeaveGroupResponse:
+def leave_group(request: LeaveGroupRequest, context: Context) -> Answer:
     """Let members go. Before v3 there is one, and its error is the response's (KIP-345)."""
     is_batched = context.api_version >= _BATCHED_LEAVE_SINCE
     leaving = request.members if is_batched else [MemberIdentity(member_id=request.member_id)]
@@ -131,15 +131,11 @@ async def leave_group(request: LeaveGroupRequest, context: Context) -> LeaveGrou
         request.group_id,
         [LeavingMember(member.member_id, member.group_instance_id, member.reason) for member in leaving],
     )
-    await context.broker.committed()
-    if not is_batched:
-        return LeaveGroupResponse(error_code=result.error or result.members[0].error)
-    return LeaveGroupResponse(
-        error_code=result.error,
-        members=[
-            MemberResponse(
-                member_id=member.member_id, group_instance_id=member.group_instance_id, error_code=member.error
-            )
-            for member in result.members
-        ],
-    )
+    left = [
+        MemberResponse(
+            member_id=member.member_id, group_instance_id=member.group_instance_id, error_code=member.error
+        )
+        for member in result.members
+    ]
+    error = result.error if is_batched else result.error or result.members[0].error
+    return context.broker.when_committed(LeaveGroupResponse(error_code=error, members=left))

@@ -24,7 +24,7 @@ from ...protocol.messages.group_offsets import (
 from ..context import Context
 from ..errors import ApiError
 from ..groups import FetchedOffset, OffsetToCommit
-from ..registry import handles
+from ..registry import Answer, handles
 
 _TOPIC_IDS_SINCE = 10
 _SEVERAL_GROUPS_SINCE = 8
@@ -48,7 +48,7 @@ def _committed(topic: OffsetCommitRequestTopic, codes: list[ErrorCode]) -> Offse
 
 
 @handles(OffsetCommitRequest, refuse=_commit_refused)
-async def offset_commit(request: OffsetCommitRequest, context: Context) -> OffsetCommitResponse:
+def offset_commit(request: OffsetCommitRequest, context: Context) -> Answer:
     """Commit what names an existing partition; the others get their own errors (KafkaApis.handleOffsetCommit)."""
     broker = context.broker
     codes: list[list[ErrorCode]] = []
@@ -84,8 +84,8 @@ async def offset_commit(request: OffsetCommitRequest, context: Context) -> Offse
     )
     for (at, index), code in zip(places, results, strict=True):
         codes[at][index] = code
-    await broker.committed()
-    return OffsetCommitResponse(topics=[_committed(topic, codes[at]) for at, topic in enumerate(request.topics)])
+    topics = [_committed(topic, codes[at]) for at, topic in enumerate(request.topics)]
+    return broker.when_committed(OffsetCommitResponse(topics=topics))
 
 
 def _fetch_refused(request: OffsetFetchRequest, code: ErrorCode) -> OffsetFetchResponse:

@@ -12,11 +12,11 @@ from ...protocol.messages.offset_delete import (
     OffsetDeleteResponseTopic,
 )
 from ..context import Context
-from ..registry import handles
+from ..registry import Answer, handles
 
 
 @handles(OffsetDeleteRequest)
-async def offset_delete(request: OffsetDeleteRequest, context: Context) -> OffsetDeleteResponse:
+def offset_delete(request: OffsetDeleteRequest, context: Context) -> Answer:
     """Forget what exists and nobody in the group reads (KafkaApis.handleOffsetDeleteRequest)."""
     broker = context.broker
     codes: dict[tuple[str, int], ErrorCode] = {}
@@ -30,9 +30,8 @@ async def offset_delete(request: OffsetDeleteRequest, context: Context) -> Offse
     result = broker.groups.delete_offsets(request.group_id, existing)
     if result.error:
         return OffsetDeleteResponse(error_code=result.error)
-    await broker.committed()
     codes.update(zip(existing, result.partitions, strict=True))
-    return OffsetDeleteResponse(
+    response = OffsetDeleteResponse(
         topics=[
             OffsetDeleteResponseTopic(
                 name=name,
@@ -43,3 +42,4 @@ async def offset_delete(request: OffsetDeleteRequest, context: Context) -> Offse
             for name, keys in groupby(codes, key=lambda key: key[0])
         ]
     )
+    return broker.when_committed(response)

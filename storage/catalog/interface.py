@@ -41,6 +41,11 @@ class Catalog(Protocol):
         ...
 
     @property
+    def is_synced(self) -> bool:
+        """True when everything that was committed has reached the disk."""
+        ...
+
+    @property
     def revision(self) -> int:
         """How many commits there have been since it was opened, and one for what was there."""
         ...

@@ -98,6 +98,7 @@ class SqliteCatalog:
         self._closed = threading.Lock()
         self._commits = 0
         self.revision = 1
+        self._synced_revision = 0  # what an earlier process committed may not be on the disk either
         self._failure: OSError | None = None
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -153,6 +154,7 @@ class SqliteCatalog:
 
         The kernel forgets what it could not write and says so once, so after an error this fails until the restart.
         """
+        revision = self.revision
         with self._closed:
             if self._failure is not None:
                 raise self._failure
@@ -162,6 +164,11 @@ class SqliteCatalog:
                 except OSError as error:
                     self._failure = error
                     raise
+                self._synced_revision = revision
+
+    @property
+    def is_synced(self) -> bool:
+        return self._synced_revision == self.revision
 
     def sync_job(self) -> SyncJob:
         is_grown = self.is_grown

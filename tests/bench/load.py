@@ -1,10 +1,10 @@
 """Load for a broker, encoded before it is sent: what is measured is the broker, not the client."""
 
-import os
 import selectors
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,8 +58,8 @@ def fetch_frame(port: int, topic: str, offset: int, max_bytes: int) -> bytes:
 
 
 def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return what all threads of a process have used so far."""
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def connect(port: int) -> socket.socket:
@@ -79,29 +79,29 @@ def answer_bytes(port: int, frame: bytes) -> int:
 
 
 def blast(
-    port: int, pid: int, frame: bytes, seconds: float, window: int = 1, connections: int = 1, payload_bytes: int = 0
+    port: int, pid: int, frames: Sequence[bytes], seconds: float, window: int = 1, payload_bytes: int = 0
 ) -> Result:
-    """Keep ``window`` requests in flight on each connection for ``seconds``.
+    """Keep ``window`` requests in flight on a connection for each of ``frames``, for ``seconds``.
 
-    ``payload_bytes``: what counts for MB/s per request; 0: the frame.
+    The frames are of one size, and so are their answers. ``payload_bytes``: what counts for MB/s per request; 0: the
+    frame.
     """
-    size = answer_bytes(port, frame)
-    frames = memoryview(frame * window)
+    size, frame_bytes = answer_bytes(port, frames[0]), len(frames[0])
     selector = selectors.DefaultSelector()
-    sockets = [connect(port) for _ in range(connections)]
-    pending = dict.fromkeys(sockets, 0)
+    bursts = {connect(port): memoryview(frame * window) for frame in frames}
+    pending = dict.fromkeys(bursts, 0)
     buffer = bytearray(1 << 20)
     latencies = []
-    for one in sockets:
+    for one in bursts:
         selector.register(one, selectors.EVENT_READ)
+    only = one if len(frames) == 1 else None
     done = 0
     cpu = cpu_seconds(pid)
     begin = sent = time.perf_counter()
-    for one in sockets:
-        one.sendall(frames)
+    for one, burst in bursts.items():
+        one.sendall(burst)
     while time.perf_counter() - begin < seconds:
-        for key, _ in [(None, None)] if connections == 1 else selector.select():
-            one = sockets[0] if key is None else key.fileobj
+        for one in [only] if only is not None else [key.fileobj for key, _ in selector.select()]:
             pending[one] += one.recv_into(buffer)
             answered, pending[one] = divmod(pending[one], size)
             if not answered:
@@ -111,12 +111,12 @@ def blast(
                 now = time.perf_counter()
                 latencies.append(now - sent)
                 sent = now
-            one.sendall(frames[: answered * len(frame)])
+            one.sendall(bursts[one][: answered * frame_bytes])
     elapsed = time.perf_counter() - begin
     cpu = cpu_seconds(pid) - cpu
-    for one in sockets:
+    for one in bursts:
         one.close()
     latencies.sort()
     p50, p99 = (latencies[int(len(latencies) * q)] * 1e6 if latencies else 0.0 for q in (0.5, 0.99))
     per_s = done / elapsed
-    return Result(per_s, per_s * (payload_bytes or len(frame)) / 1e6, cpu / max(done, 1) * 1e6, p50, p99)
+    return Result(per_s, per_s * (payload_bytes or frame_bytes) / 1e6, cpu / max(done, 1) * 1e6, p50, p99)

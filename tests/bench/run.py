@@ -3,61 +3,21 @@
 Run by ``make bench``. Broker and client are pinned to a core each. Nothing here is asserted: read it.
 """
 
-import contextlib
 import os
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from bench import decode, load, plain
-from support.process import READY, BrokerProcess
+from bench import decode, groups, load
+from bench.servers import CORES, ROUNDS, SECONDS, broker, plain_server
+from support.process import BrokerProcess
 from support.wire import Wire
 
 from barnabas.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from barnabas.protocol.messages.topics import CreatableTopic, CreateTopicsRequest
-
-SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-CORES = sorted(os.sched_getaffinity(0))
-
-
-def pin(pid: int) -> None:
-    """Put a server on the first core; we stay on the others."""
-    if len(CORES) > 1:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(task.name), CORES[:1])
-
-
-@contextlib.contextmanager
-def plain_server(kind: str, frame_bytes: int, answer_bytes: int) -> Iterator[tuple[int, int]]:
-    command = [sys.executable, plain.__file__, kind, str(frame_bytes), str(answer_bytes)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    found = READY.search(process.stdout.readline())
-    assert found is not None
-    pin(process.pid)
-    try:
-        yield int(found.group(1)), process.pid
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-@contextlib.contextmanager
-def broker(*arguments: str) -> Iterator[BrokerProcess]:
-    with tempfile.TemporaryDirectory() as folder:
-        process = BrokerProcess(Path(folder) / "data", *arguments).start()
-        pin(process.pid)
-        try:
-            yield process
-        finally:
-            process.stop()
 
 
 def warm_memory() -> None:
@@ -77,11 +37,11 @@ def produce(name: str, value_bytes: int, window: int, connections: int, target: 
             load.create_topic(ours.port, "t")
             frame = load.produce_frame(ours.port, "t", value_bytes)
             size = load.answer_bytes(ours.port, frame)
-            result = load.blast(ours.port, ours.pid, frame, SECONDS, window, connections)
+            result = load.blast(ours.port, ours.pid, [frame] * connections, SECONDS, window)
         for kind, ratios in (("keep", kept), ("copy", copied)):
             warm_memory()
             with plain_server(kind, len(frame), size) as (port, pid):
-                base = load.blast(port, pid, frame, SECONDS, window * connections, 1)
+                base = load.blast(port, pid, [frame], SECONDS, window * connections)
             ratios.append(result.requests_per_s / base.requests_per_s)
         results.append(result)
     best = max(results)
@@ -98,9 +58,9 @@ def latency() -> None:
             load.create_topic(ours.port, "t")
             frame = load.produce_frame(ours.port, "t", 100)
             size = load.answer_bytes(ours.port, frame)
-            result = load.blast(ours.port, ours.pid, frame, SECONDS)
+            result = load.blast(ours.port, ours.pid, [frame], SECONDS)
         with plain_server("echo", len(frame), size) as (port, pid):
-            base = load.blast(port, pid, frame, SECONDS)
+            base = load.blast(port, pid, [frame], SECONDS)
         ratios.append(result.p50_us / base.p50_us)
         results.append((result.p50_us, result.p99_us))
     p50, p99 = min(results)
@@ -114,12 +74,12 @@ def fetch() -> None:
         with broker("-c", f"message.max.bytes={2 * 2**20}") as ours:
             load.create_topic(ours.port, "t")
             frame = load.produce_frame(ours.port, "t", 2**20)
-            load.blast(ours.port, ours.pid, frame, 0.5, 2)
+            load.blast(ours.port, ours.pid, [frame], 0.5, 2)
             asking = load.fetch_frame(ours.port, "t", 5, 2**20)
             size = load.answer_bytes(ours.port, asking)
-            result = load.blast(ours.port, ours.pid, asking, SECONDS, 4, payload_bytes=size)
+            result = load.blast(ours.port, ours.pid, [asking], SECONDS, 4, payload_bytes=size)
         with plain_server("send", len(asking), size) as (port, pid):
-            base = load.blast(port, pid, asking, SECONDS, 4, payload_bytes=size)
+            base = load.blast(port, pid, [asking], SECONDS, 4, payload_bytes=size)
         ratios.append(result.mb_per_s / base.mb_per_s)
         results.append(result)
     best = max(results)
@@ -197,6 +157,9 @@ def main() -> None:
         "start": lambda: start(0),
         "partitions": lambda: start(1000),
         "metadata": metadata,
+        "commits": groups.commits,
+        "rebalance": groups.rebalances,
+        "idle": groups.idle,
     }
     for name, part in parts.items():
         if not only or name in only:
