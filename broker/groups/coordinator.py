@@ -84,6 +84,8 @@ class GroupCoordinator:
                 self._rebalances.keep_alive(group, member)
             if len(group.members) > self._config.group_max_size:
                 self._rebalances.prepare(group, "it has more members than may be now")
+            elif group.members and stored.leader_id is None:
+                self._rebalances.prepare(group, "it was about to, when the broker stopped")
         for group_id in self._catalog.groups_with_offsets():
             if group_id not in self._groups and group_id not in self._consumer:
                 self._groups[group_id] = Group(group_id, self._clock.now_ms())
@@ -222,7 +224,7 @@ class GroupCoordinator:
         if not may_be_downgraded(group, self._config):
             return
         now_ms = self._clock.now_ms()
-        classic = downgraded(group, self._topics, now_ms)
+        classic = downgraded(group, self._topics, now_ms, must_rebalance=bool(reason))
         assignments = {member.member_id: member.assignment for member in classic.members.values()}
         try:
             self._catalog.commit(GroupForgotten(group.group_id), GroupStored(classic.stored(assignments, now_ms)))

@@ -1,6 +1,6 @@
 """A live group changes its kind: a classic one when somebody joins with the consumer protocol, and back again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...protocol.errors import ErrorCode
 from ...storage.catalog import (
@@ -16,8 +16,8 @@ from ...storage.catalog import (
 from ..errors import ApiError
 from .config import GroupCoordinatorConfig
 from .consumer.classic import by_id, by_name
-from .consumer.group import ConsumerGroup, GroupChange, KnownTopics, metadata_hash
-from .consumer.member import MemberState
+from .consumer.group import UNKNOWN_HASH, ConsumerGroup, GroupChange, KnownTopics, metadata_hash
+from .consumer.member import MemberState, union
 from .group import Group, GroupState, Member, select_protocol
 from .subscription import CONSUMER_PROTOCOL_TYPE, read_assignment, read_subscription, write_assignment
 
@@ -44,10 +44,12 @@ def upgraded(
         members = [_modern(group, member, topics) for member in group.members.values()]
     except ValueError as error:
         raise _refusal(group, "the embedded consumer protocol is malformed") from error
+    # A new member makes a new epoch, which deals out everything; a static one in the place of its predecessor does
+    # not, so what the leader of the classic group has not dealt out must (Kafka leaves that to chance).
     names = frozenset[str]().union(*(member.topic_names for member in members))
-    stored = StoredConsumerGroup(
-        group.group_id, group.generation_id, group.generation_id, metadata_hash(names, topics), {}, -1
-    )
+    is_dealt_out = group.state is GroupState.STABLE and not _unassigned(members, names, topics)
+    known_hash = metadata_hash(names, topics) if is_dealt_out else UNKNOWN_HASH
+    stored = StoredConsumerGroup(group.group_id, group.generation_id, group.generation_id, known_hash, {}, -1)
     changes: list[GroupChange] = [
         ConsumerGroupStored(stored),
         ConsumerMembersStored(group.group_id, members),
@@ -56,6 +58,15 @@ def upgraded(
     modern = ConsumerGroup(stored)
     modern.apply(changes)
     return modern, [GroupForgotten(group.group_id), *changes]
+
+
+def _unassigned(members: Sequence[ConsumerMember], names: Iterable[str], topics: KnownTopics) -> bool:
+    """Say whether there are partitions of these topics that nobody has."""
+    known = (topic for name in names if (topic := topics.get(name)) is not None)
+    return any(
+        topic.partition_count > sum(len(member.assigned.get(topic.topic_id, ())) for member in members)
+        for topic in known
+    )
 
 
 def _modern(group: Group, member: Member, topics: KnownTopics) -> ConsumerMember:
@@ -95,19 +106,20 @@ def may_be_downgraded(group: ConsumerGroup, config: GroupCoordinatorConfig) -> b
     return config.consumer_migration_policy in _DOWNGRADE_POLICIES and len(group.members) <= config.group_max_size
 
 
-def downgraded(group: ConsumerGroup, topics: KnownTopics, now_ms: int) -> Group:
+def downgraded(group: ConsumerGroup, topics: KnownTopics, now_ms: int, *, must_rebalance: bool) -> Group:
     """Return the consumer group, all of whose members are classic, as such a group (ClassicGroup.fromConsumerGroup).
 
-    It stands still at its epoch, and its members have what the broker wanted them to have.
+    It stands still at its epoch, and its members have what they had; Kafka writes down what they should have, and the
+    next change of kind gives away what one has not given up. Without a leader it is a group that has to rebalance,
+    after a restart too.
     """
     classic = Group(group.group_id, now_ms)
     classic.generation_id = group.epoch
     for member in group.members.values():
         assert member.classic is not None
         metadata = member.classic.protocols[0][1]
-        assignment = write_assignment(
-            by_name(group.targets[member.member_id], topics), read_subscription(metadata).version
-        )
+        held = union(member.assigned, member.revoking)
+        assignment = write_assignment(by_name(held, topics), read_subscription(metadata).version)
         classic.add(
             Member(
                 member.member_id,
@@ -121,6 +133,8 @@ def downgraded(group: ConsumerGroup, topics: KnownTopics, now_ms: int) -> Group:
             ),
             CONSUMER_PROTOCOL_TYPE,
         )
+    if must_rebalance:
+        classic.leader_id = None
     classic.protocol_name = select_protocol(classic.members.values())
     classic.find_subscribed_topics()
     classic.transition_to(GroupState.STABLE, now_ms)

@@ -157,7 +157,7 @@ def consumer_member(row: Sequence[Any]) -> ConsumerMember:
     if encoded["classic"] is not None:
         session_timeout_ms, protocols = json.loads(encoded["classic"])
         pairs = [(name, bytes.fromhex(data)) for name, data in protocols]
-        encoded["classic"] = ClassicMember(session_timeout_ms, pairs)
+        encoded["classic"] = ClassicMember(session_timeout_ms, tuple(pairs))
     return ConsumerMember(**encoded)
 
 

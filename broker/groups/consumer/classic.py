@@ -15,7 +15,7 @@ from ..subscription import CONSUMER_PROTOCOL_TYPE, NamedPartitions, read_subscri
 from .assignors import Assignment
 from .deadlines import Deadline
 from .group import ConsumerGroup, KnownTopics
-from .member import MemberState, new_member, successor
+from .member import MemberState, is_reconciled, new_member, successor
 from .protocol import ConsumerProtocol
 
 
@@ -61,8 +61,10 @@ class ClassicMembers:
         self._deadlines.keep_alive(group, result.member_id)
         self._deadlines.begin(group, result, Deadline.SYNC)
         if spoke_both and group.is_only_classic:
-            reason = f"{result.member_id} has another subscription than its predecessor"
-            self._protocol.on_only_classic(group, reason if group.epoch > epoch_before else "")
+            # Kafka looks at the epoch only; a member that still waits for partitions would never hear of them.
+            is_at_rest = all(is_reconciled(each, group.epoch) for each in group.members.values())
+            reason = f"{result.member_id} has come in place of the last member of the consumer protocol"
+            self._protocol.on_only_classic(group, "" if is_at_rest and group.epoch == epoch_before else reason)
         return JoinResult(ErrorCode.NONE, result.member_id, result.epoch, CONSUMER_PROTOCOL_TYPE, protocol_name)
 
     def _find(self, group: ConsumerGroup, request: JoinRequest, member_id: str) -> tuple[ConsumerMember, str | None]:

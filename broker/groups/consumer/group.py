@@ -20,6 +20,8 @@ from ..subscription import CONSUMER_PROTOCOL_TYPE
 from .assignors import Assignment
 from .member import UNOWNED, is_reconciled
 
+UNKNOWN_HASH = -1  # of no set of topics
+
 GroupChange = ConsumerGroupStored | ConsumerMembersStored | ConsumerMembersRemoved | TargetsStored
 
 

@@ -89,7 +89,7 @@ class Reconciliation:
         if not gone:
             return member
         assigned = {topic_id: parts for topic_id, parts in member.assigned.items() if topic_id not in gone}
-        revoking = _union(member.revoking, gone)
+        revoking = union(member.revoking, gone)
         if self._still_has(revoking):
             return member._replace(state=MemberState.UNREVOKED, assigned=assigned, revoking=revoking)
         return member._replace(assigned=assigned)
@@ -129,7 +129,7 @@ def _at(member: ConsumerMember, epoch: int) -> ConsumerMember:
     return member._replace(epoch=epoch, previous_epoch=member.epoch)
 
 
-def _union(one: Assignment, other: Assignment) -> Assignment:
+def union(one: Assignment, other: Assignment) -> Assignment:
     return {
         topic_id: one.get(topic_id, frozenset()) | other.get(topic_id, frozenset())
         for topic_id in one.keys() | other.keys()

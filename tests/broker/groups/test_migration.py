@@ -271,6 +271,52 @@ def test_a_static_member_that_moves_back_with_another_subscription_begins_a_reba
     assert groups.sync(old, group_instance_id="i").error is not E.NONE
 
 
+def test_what_a_leader_had_not_assigned_is_assigned_when_a_static_member_moves_to_the_new_protocol(groups, topic):
+    """Its predecessor leads the first generation and has not assigned anything yet."""
+    groups.join(group_instance_id="i", **CLASSIC)
+    groups.wait(3)
+    assert indexes(join(groups, "new", instance_id="i")) == {0, 1, 2, 3}
+
+
+def test_what_came_after_the_last_assignment_is_assigned_when_a_static_member_moves(groups, topic):
+    classic_group(groups, group_instance_id="i")
+    groups.topics.grow("t", 6)
+    assert indexes(join(groups, "new", instance_id="i")) == {0, 1, 2, 3, 4, 5}
+
+
+def waiting_for_what_a_static_member_has(groups: Any) -> tuple[Any, Any]:
+    """A group that goes back to the classic protocol with "i"; the other one should have half, and has nothing."""
+    join(groups, "new", instance_id="i")
+    other = groups.join(**CLASSIC)
+    assert parts(groups.sync(other)) == set()
+    groups.join(group_instance_id="i", **CLASSIC)
+    assert types(groups) == ["classic"]
+    return groups, other
+
+
+def test_who_still_waits_for_partitions_when_a_static_member_moves_back_is_told_to_join_again(groups, topic):
+    groups, other = waiting_for_what_a_static_member_has(groups)
+    assert groups.heartbeat(other) is E.REBALANCE_IN_PROGRESS
+
+
+def test_it_is_told_so_after_a_restart(groups, topic):
+    groups, other = waiting_for_what_a_static_member_has(groups)
+    groups.crash()
+    assert groups.state() == "PreparingRebalance"
+    assert groups.heartbeat(other) is E.REBALANCE_IN_PROGRESS
+
+
+def test_what_a_member_has_not_given_up_yet_is_nobody_elses_through_two_changes_of_kind(groups, topic):
+    classic_group(groups)
+    beginning = join(groups, "new", instance_id="i")
+    assert indexes(beginning) == set()
+    groups.join(group_instance_id="i", **CLASSIC)
+    assert types(groups) == ["classic"]
+    again = join(groups, "newer", instance_id="i")
+    assert types(groups) == ["consumer"]
+    assert indexes(again) == set()
+
+
 # And back
 
 

@@ -45,7 +45,7 @@ from barnabas.storage.errors import CatalogError
 ORDERS = StoredTopic(b"o" * 16, "orders", 3, 0, {"cleanup.policy": "compact", "retention.ms": "-1"})
 EVENTS = StoredTopic(b"e" * 16, "events", 1, 5, {})
 MEMBER = GroupMember("m-1", "instance", "client", "/127.0.0.1", 45_000, 300_000, b"\0meta", b"\xffassigned")
-OLD_READER = READER._replace(member_id="o", classic=ClassicMember(9, [("range", b"\0")]))
+OLD_READER = READER._replace(member_id="o", classic=ClassicMember(9, (("range", b"\0"),)))
 QUOTAS = QuotasStored((("client-id", None), ("user", "alice")), {"producer_byte_rate": 1e6})
 CREDENTIAL = ScramCredential("alice", 1, 4096, b"salt", b"stored", b"server")
 GROUP = StoredGroup("g", "consumer", 7, "range", "m-1", 1_700_000_000_000, [MEMBER])
