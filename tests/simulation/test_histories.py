@@ -8,6 +8,7 @@ from support.clients.histories import (
     History,
     Processed,
     Sample,
+    SetBack,
     commits_that_went_back,
     invented,
     read,
@@ -178,3 +179,34 @@ def test_a_journal_is_read_up_to_where_it_is_torn(tmp_path: Path) -> None:
         commits=[Commit(2, {0: 1, 1: 8}, 3), Commit(4, {0: 2}, 5, "why")],
         errors=["what"],
     )
+
+
+def sleeper(name: str, *deeds: Processed | Commit) -> History:
+    return member(name, *deeds, pauses=[(20.0, 140.0)])
+
+
+def test_a_sleepwalker_may_set_the_group_back_just_after_it_woke_up() -> None:
+    slept = sleeper("7-java-consumer", work(19, 4), commit(140.1, 5))
+    others = member("1-aiokafka", *(work(30 + n, n) for n in range(9)), commit(40, 9), work(150, 6), commit(151, 7))
+    went_back = list(commits_that_went_back([slept, others], []))
+
+    assert went_back == [SetBack("group", 0, 5, 9, 140.1)]
+    assert list(unexcused_repeats([slept, others], went_back)) == []
+    assert list(unexcused_repeats([slept, others])) != []
+
+
+@pytest.mark.parametrize(("name", "at"), [("7-java-consumer", 143.0), ("7-aiokafka", 140.1)])
+def test_nobody_else_may_and_not_later(name: str, at: float) -> None:
+    slept = sleeper(name, commit(at, 5))
+    others = member("1-aiokafka", commit(40, 9))
+
+    (complaint,) = commits_that_went_back([slept, others], [])
+    assert isinstance(complaint, str)
+
+
+def test_a_sleepwalker_may_go_on_where_it_was_and_nobody_else_may() -> None:
+    others = member("1-aiokafka", work(30, 7), commit(40, 9))
+    read_on = work(140.5, 7), commit(141, 8)
+
+    assert list(unexcused_repeats([sleeper("7-kafka-python", *read_on), others])) == []
+    assert list(unexcused_repeats([sleeper("7-confluent-kafka", *read_on), others])) != []

@@ -21,7 +21,7 @@ from support.wire import Wire
 from barnabas.protocol.messages.group_offsets import OffsetFetchRequest, OffsetFetchRequestGroup
 
 from . import histories
-from .histories import History, Sample
+from .histories import History, Sample, SetBack
 
 PARTITIONS = 12
 VALUES_A_SECOND = 60
@@ -256,12 +256,14 @@ class Churn:
         """All that should not be."""
         lived = self.histories()
         acknowledged, samples = self.counter.acknowledged, self.sampler.samples
+        steps_back = list(histories.commits_that_went_back(lived, samples))
+        set_back = [each for each in steps_back if isinstance(each, SetBack)]
         return [
             *self.problems,
             *histories.invented(self.counter.sent, acknowledged, lived),
             *histories.unprocessed(acknowledged, lived),
-            *histories.commits_that_went_back(lived, samples),
-            *histories.unexcused_repeats(lived),
+            *(each for each in steps_back if isinstance(each, str)),
+            *histories.unexcused_repeats(lived, set_back),
         ]
 
     def histories(self) -> list[History]:

@@ -5,7 +5,7 @@ All times are seconds of the same wall clock. A value's place is its partition a
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -25,6 +25,13 @@ FENCED = (
     "_ASSIGNMENT_LOST",
     "_NO_OFFSET",
 )
+
+# Clients that, woken after the broker put them out of the group, join again and then go on as if nothing had been;
+# the broker cannot know. kafka-python 3.0.12 reads on from its old position where it gets a partition again, and the
+# Java client 4.3 with the consumer protocol sends a commit from before its sleep with its new epoch. Both were seen
+# in the broker's log and in their journals.
+SLEEPWALKERS = ("kafka-python", "java-consumer")
+WAKING_S = 2.0
 
 Place = tuple[int, int]
 Value = str
@@ -82,8 +89,29 @@ class History:
         later = (commit for commit in self.commits if commit.sent >= record.at and commit.covers(record))
         return next(later, None)
 
+    def sleepwalks(self, at: float) -> bool:
+        """Whether it has just woken up and is of the kind that goes on with what it had."""
+        return self.name.endswith(SLEEPWALKERS) and any(
+            began <= at <= ended + WAKING_S for began, ended in self.pauses
+        )
+
     def had_trouble_before(self, at: float) -> bool:
         return self.died <= at or any(began <= at for began, _ in self.pauses)
+
+
+@dataclass(frozen=True)
+class SetBack:
+    """A commit of a sleepwalker: from then on what had been committed up to ``highest`` comes again."""
+
+    group: str
+    partition: int
+    offset: int
+    highest: int
+    at: float
+
+    def excuses(self, group: str, record: Processed) -> bool:
+        is_within = self.offset <= record.offset < self.highest
+        return self.group == group and self.partition == record.partition and is_within and record.at >= self.at
 
 
 @dataclass(frozen=True)
@@ -140,9 +168,10 @@ def invented(sent: set[Value], acknowledged: Mapping[Place, Value], histories: I
                 yield f"{member.name}: {record.value} at {record.place} and at {places[record.value]}"
 
 
-def commits_that_went_back(histories: Iterable[History], samples: Iterable[Sample]) -> Iterator[str]:
+def commits_that_went_back(histories: Iterable[History], samples: Iterable[Sample]) -> Iterator[str | SetBack]:
     """Committed offsets below one that was known to be committed when they were sent or asked for."""
     for group, members in _by_group(histories).items():
+        sleepwalks = {member.name: member.sleepwalks for member in members}
         seen: dict[int, list[tuple[float, float, int, str]]] = defaultdict(list)  # known, asked, offset, by whom
         for member in members:
             for commit in member.commits:
@@ -154,10 +183,18 @@ def commits_that_went_back(histories: Iterable[History], samples: Iterable[Sampl
                 for partition, offset in sample.offsets.items():
                     seen[partition].append((sample.answered, sample.asked, offset, "OffsetFetch"))
         for partition, known in sorted(seen.items()):
-            yield from (f"{group}: partition {partition}: {what}" for what in _steps_back(known))
+            for offset, asked, name, highest, by in _steps_back(known, sleepwalks):
+                if name in sleepwalks and sleepwalks[name](asked):
+                    yield SetBack(group, partition, offset, highest, asked)
+                else:
+                    what = f"{name} has {offset} at {asked:.3f} after {by} had {highest}"
+                    yield f"{group}: partition {partition}: {what}"
 
 
-def _steps_back(known: list[tuple[float, float, int, str]]) -> Iterator[str]:
+def _steps_back(
+    known: list[tuple[float, float, int, str]], sleepwalks: Mapping[str, Callable[[float], bool]]
+) -> Iterator[tuple[int, float, str, int, str]]:
+    """Yield offset, when, by whom, what was higher, by whom; what a sleepwalker commits is what is known then."""
     by_answer = sorted(known)
     highest, by, position = -1, "", 0
     for _, asked, offset, name in sorted(known, key=lambda entry: entry[1]):
@@ -167,10 +204,14 @@ def _steps_back(known: list[tuple[float, float, int, str]]) -> Iterator[str]:
                 highest, by = reached, who
             position += 1
         if offset < highest:
-            yield f"{name} has {offset} at {asked:.3f} after {by} had {highest}"
+            yield offset, asked, name, highest, by
+            if name in sleepwalks and sleepwalks[name](asked):
+                highest, by = offset, name
+                while position < len(by_answer) and by_answer[position][0] < asked + WAKING_S:
+                    position += 1  # who asked in between may have got either
 
 
-def unexcused_repeats(histories: Iterable[History]) -> Iterator[str]:
+def unexcused_repeats(histories: Iterable[History], set_back: Sequence[SetBack] = ()) -> Iterator[str]:
     """Records that were processed again although nothing had befallen who processed them before."""
     for group, members in _by_group(histories).items():
         by_place: dict[Place, list[tuple[Processed, History]]] = defaultdict(list)
@@ -181,6 +222,8 @@ def unexcused_repeats(histories: Iterable[History]) -> Iterator[str]:
             times.sort(key=lambda entry: entry[0].at)
             for position, (again, second) in enumerate(times):
                 for once, first in times[:position]:
+                    if any(each.excuses(group, again) for each in set_back):
+                        continue
                     if complaint := _complaint(once, first, again, second):
                         yield f"{group}: {place} by {first.name} at {once.at:.3f}, {complaint}"
 
@@ -196,7 +239,7 @@ def _complaint(once: Processed, first: History, again: Processed, second: Histor
         return ""
     if (committed is None or committed.answered == inf) and first.had_trouble_before(again.at):
         return ""
-    if _is_ghost(again, second):
+    if _is_ghost(again, second) or second.sleepwalks(again.at):
         return ""
     what = f"again by {second.name} at {again.at:.3f}"
     if committed is None or committed.answered == inf:
