@@ -239,6 +239,8 @@ def _complaint(once: Processed, first: History, again: Processed, second: Histor
         return ""
     if (committed is None or committed.answered == inf) and first.had_trouble_before(again.at):
         return ""
+    if committed is not None and any(once.at <= began <= min(committed.sent, again.at) for began, _ in first.pauses):
+        return ""
     if _is_ghost(again, second) or second.sleepwalks(again.at):
         return ""
     what = f"again by {second.name} at {again.at:.3f}"
