@@ -40,5 +40,13 @@ class ProducerEpochStale(StorageError):
     """The batch carries an older producer epoch than the partition has seen."""
 
 
+class TransactionStateInvalid(StorageError):
+    """A batch outside of a transaction from a producer that has one open in this partition."""
+
+
+class CoordinatorEpochStale(StorageError):
+    """A marker from a transaction coordinator that has been replaced."""
+
+
 class SequenceOutOfOrder(StorageError):
     """The batch neither follows the producer's last one nor repeats a remembered one."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ..protocol.records import BatchHeader
+from .aborted import AbortedTransaction
 from .checkpoints import LeaderEpochs
 from .flusher import SyncJob
 from .producers import ProducerStates
@@ -68,8 +69,28 @@ class PartitionLog(Protocol):
     def append(self, batch: memoryview, header: BatchHeader, leader_epoch: int) -> Appended:
         """Append one verified batch; its base offset and leader epoch are overwritten in place.
 
-        Raises ProducerEpochStale, SequenceOutOfOrder, BatchTooLarge, LogOffline.
+        Raises ProducerEpochStale, SequenceOutOfOrder, TransactionStateInvalid, BatchTooLarge, LogOffline.
         """
+        ...
+
+    def end_transaction(self, marker: memoryview, leader_epoch: int, must_bump: bool) -> Appended:
+        """Append the control batch that ends a producer's transaction, if it has one here.
+
+        ``must_bump``: see ``ProducerStates.check_marker``. Raises ProducerEpochStale, CoordinatorEpochStale,
+        LogOffline.
+        """
+        ...
+
+    def aborted(self, offset: int, batches: memoryview) -> list[AbortedTransaction]:
+        """Return the aborted transactions that ``batches``, read at ``offset``, may hold records of, by their ends.
+
+        Raises LogCorrupt, LogOffline.
+        """
+        ...
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Where the oldest open transaction begins, or the log ends (KIP-98)."""
         ...
 
     def read(self, offset: int, max_bytes: int, at_least_one: bool, end_offset: int = NEVER) -> Slice:

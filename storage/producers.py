@@ -1,7 +1,7 @@
 """What a partition remembers of its idempotent producers (KIP-98; Kafka's ProducerStateManager).
 
 Per producer id: the epoch, and the sequences of the last five batches, so that a batch which was sent again is
-answered with its first offset instead of being appended again.
+answered with its first offset instead of being appended again; and where its open transaction begins.
 """
 
 import os
@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..protocol.records import BatchHeader, crc32c
-from .errors import ProducerEpochStale, SequenceOutOfOrder
+from ..protocol.records import BatchHeader, ControlType, EndTransactionMarker, crc32c
+from .aborted import AbortedTransaction
+from .errors import CoordinatorEpochStale, ProducerEpochStale, SequenceOutOfOrder, TransactionStateInvalid
 
 # A producer has at most this many batches in flight, so it never repeats an older one.
 BATCHES_REMEMBERED = 5
@@ -53,18 +54,24 @@ class ProducerEntry:
 
 
 class ProducerStates:
-    """All producers of one partition."""
+    """All producers of one partition. ``open``: where their open transactions begin, in the order of the log."""
 
-    __slots__ = ("entries",)
+    __slots__ = ("entries", "open")
 
     def __init__(self) -> None:
         self.entries: dict[int, ProducerEntry] = {}
+        self.open: dict[int, int] = {}
+
+    @property
+    def first_open_offset(self) -> int | None:
+        """Where the oldest open transaction begins, None when there is none."""
+        return next(iter(self.open.values()), None)
 
     def check(self, header: BatchHeader) -> BatchSequence | None:
         """Say whether the batch may be appended: return the batch that it repeats, or None when it is new.
 
-        Raises ProducerEpochStale and SequenceOutOfOrder. A producer that is not known may begin anywhere: its state
-        may have expired (KIP-360).
+        Raises ProducerEpochStale, SequenceOutOfOrder, TransactionStateInvalid. A producer that is not known may begin
+        anywhere: its state may have expired (KIP-360).
         """
         entry = self.entries.get(header.producer_id)
         if entry is None or entry.epoch == NO_EPOCH:
@@ -90,7 +97,27 @@ class ProducerStates:
             raise SequenceOutOfOrder(
                 f"producer {header.producer_id} epoch {header.producer_epoch}: sequence {first}, expected {expected}"
             )
+        if entry.current_txn_first_offset >= 0 and not header.is_transactional:
+            raise TransactionStateInvalid(f"producer {header.producer_id} has an open transaction here")
         return None
+
+    def check_marker(self, header: BatchHeader, marker: EndTransactionMarker, must_bump: bool) -> None:
+        """Say whether the marker may be appended; ``must_bump``: its epoch is new with it (KIP-890, version 2).
+
+        Raises ProducerEpochStale, CoordinatorEpochStale.
+        """
+        entry = self.entries.get(header.producer_id)
+        if entry is None:
+            return
+        epoch = header.producer_epoch
+        if epoch < entry.epoch or (must_bump and epoch == entry.epoch):
+            raise ProducerEpochStale(
+                f"producer {header.producer_id} has epoch {entry.epoch} here, the marker has {epoch}"
+            )
+        if marker.coordinator_epoch < entry.coordinator_epoch:
+            raise CoordinatorEpochStale(
+                f"the coordinator had epoch {entry.coordinator_epoch} here, the marker has {marker.coordinator_epoch}"
+            )
 
     def remember(self, header: BatchHeader, base_offset: int) -> None:
         """Take note of a batch that lies in the log at ``base_offset``; also used to rebuild the state from a log."""
@@ -101,8 +128,27 @@ class ProducerStates:
             entry.epoch = header.producer_epoch
             entry.batches.clear()
         entry.last_timestamp = header.max_timestamp
-        if not header.is_control:
-            entry.batches.append(_sequence_of(header, base_offset))
+        if header.is_control:
+            return
+        entry.batches.append(_sequence_of(header, base_offset))
+        if header.is_transactional and entry.current_txn_first_offset < 0:
+            entry.current_txn_first_offset = self.open[header.producer_id] = base_offset
+
+    def aborted_by(self, header: BatchHeader, marker: EndTransactionMarker, offset: int) -> AbortedTransaction | None:
+        """Return the transaction that a marker at ``offset`` aborts here, None when it commits or there is none."""
+        first_offset = self.open.get(header.producer_id)
+        if first_offset is None or marker.type is not ControlType.ABORT:
+            return None
+        others = (first for producer_id, first in self.open.items() if producer_id != header.producer_id)
+        return AbortedTransaction(header.producer_id, first_offset, offset, next(others, offset + 1))
+
+    def end_transaction(self, header: BatchHeader, marker: EndTransactionMarker, offset: int) -> None:
+        """Take note of a marker that lies in the log at ``offset``; also used to rebuild the state from a log."""
+        self.remember(header, offset)
+        entry = self.entries[header.producer_id]
+        entry.coordinator_epoch = marker.coordinator_epoch
+        entry.current_txn_first_offset = -1
+        self.open.pop(header.producer_id, None)
 
     def recall(self, earlier: Iterable[BatchHeader]) -> None:
         """Refill what a snapshot leaves out, the batches before the last, from the ``earlier`` part of the log."""
@@ -170,6 +216,8 @@ class ProducerStates:
                     )
         except struct.error as error:
             raise SnapshotCorrupt(f"{path}: {error}") from error
+        begun = ((entry.current_txn_first_offset, producer_id) for producer_id, entry in states.entries.items())
+        states.open = {producer_id: first for first, producer_id in sorted(begun) if first >= 0}
         return states
 
 

@@ -9,7 +9,14 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from ..protocol.records import MAGIC, BatchCorrupt, BatchHeader, read_header, verify
+from ..protocol.records import (
+    MAGIC,
+    BatchCorrupt,
+    BatchHeader,
+    read_end_transaction_marker,
+    read_header,
+    verify,
+)
 from ..protocol.records.batch import MAGIC_OFFSET
 from .checkpoints import LeaderEpochs
 from .clock import Clock
@@ -276,11 +283,17 @@ def _holds_batches(segment: Segment, position: int, end: int) -> bool:
 
 
 def _load_producers(directory: Path, segments: list[Segment], end: int) -> ProducerStates:
-    """Return the state of the producers at offset ``end``: the newest snapshot, and the batches since."""
+    """Return the state of the producers at offset ``end``: the newest snapshot, and the batches since.
+
+    The aborted transactions since then are indexed anew.
+    """
     producers, start = _read_snapshot(directory, segments, end)
     earlier: list[BatchHeader] = []
     recalled = False
-    for header in _headers_around(segments, start, RECALL_BYTES if producers.entries else 0):
+    if start < end:
+        for segment in segments:
+            segment.aborted.truncate(start)
+    for segment, position, header in _headers_around(segments, start, RECALL_BYTES if producers.entries else 0):
         if header.base_offset < start:
             if header.producer_id >= 0:
                 earlier.append(header)
@@ -288,11 +301,27 @@ def _load_producers(directory: Path, segments: list[Segment], end: int) -> Produ
         if not recalled:
             producers.recall(earlier)
             recalled = True
-        if header.producer_id >= 0:
+        if header.is_control:
+            _end_transaction(producers, segment, position, header)
+        elif header.producer_id >= 0:
             producers.remember(header, header.base_offset)
     if not recalled:
         producers.recall(earlier)
     return producers
+
+
+def _end_transaction(producers: ProducerStates, segment: Segment, position: int, header: BatchHeader) -> None:
+    try:
+        marker = read_end_transaction_marker(segment.view(position, position + header.size_bytes))
+    except BatchCorrupt as error:
+        logger.error("%s: the control batch at %d: %s", segment.path(LOG_SUFFIX), position, error)
+        return
+    if marker is None:
+        return
+    aborted = producers.aborted_by(header, marker, header.base_offset)
+    if aborted is not None:
+        segment.aborted.append(aborted)
+    producers.end_transaction(header, marker, header.base_offset)
 
 
 def _read_snapshot(directory: Path, segments: list[Segment], end: int) -> tuple[ProducerStates, int]:
@@ -312,8 +341,10 @@ def _read_snapshot(directory: Path, segments: list[Segment], end: int) -> tuple[
     return ProducerStates(), segments[0].base_offset
 
 
-def _headers_around(segments: list[Segment], start: int, back_bytes: int) -> Iterator[BatchHeader]:
-    """Yield the batch headers from ``back_bytes`` or a little more before offset ``start`` on."""
+def _headers_around(
+    segments: list[Segment], start: int, back_bytes: int
+) -> Iterator[tuple[Segment, int, BatchHeader]]:
+    """Yield the batch headers and their places from ``back_bytes`` or a little more before offset ``start`` on."""
     first = max((i for i, segment in enumerate(segments) if segment.base_offset < start), default=0)
     segments[first].ensure_indexes()
     position = segments[first].position_before(start - 1) - back_bytes
@@ -323,5 +354,5 @@ def _headers_around(segments: list[Segment], start: int, back_bytes: int) -> Ite
     for number in range(first, len(segments)):
         segment = segments[number]
         segment.ensure_indexes()
-        for _, header in segment.headers(segment.batch_before(max(0, position)) if number == first else 0):
-            yield header
+        for at, header in segment.headers(segment.batch_before(max(0, position)) if number == first else 0):
+            yield segment, at, header

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..protocol.records import BATCH_OVERHEAD, LOG_OVERHEAD, NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
+from .aborted import TRANSACTION_INDEX_SUFFIX, TransactionIndex
 from .checkpoints import sync_file
 from .errors import LogCorrupt
 from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeEntry, TimeIndex
@@ -21,7 +22,7 @@ INDEX_SUFFIX = ".index"
 TIME_INDEX_SUFFIX = ".timeindex"
 SNAPSHOT_SUFFIX = ".snapshot"
 # What lies beside a segment and goes with it.
-_FILES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
+_FILES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
 DELETED_SUFFIX = ".deleted"
 
 # base offset, length, last offset delta: what it takes to step from batch to batch
@@ -50,6 +51,7 @@ class Segment:
         "_flags",
         "_map",
         "_map_bytes",
+        "aborted",
         "base_offset",
         "capacity",
         "created_ms",
@@ -78,6 +80,7 @@ class Segment:
         self.capacity = 0
         self.index = OffsetIndex()
         self.time_index = TimeIndex()
+        self.aborted = TransactionIndex(self.path(TRANSACTION_INDEX_SUFFIX))
         self.is_indexed = False
         self._bytes_since_index = 0
         self.first_timestamp = NO_TIMESTAMP
@@ -185,6 +188,7 @@ class Segment:
 
     def sync(self) -> None:
         """Block until the batches are on disk; may be called from any thread. Raises OSError."""
+        self.aborted.sync()
         sync_file(self.fd)
 
     def seal(self) -> None:

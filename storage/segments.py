@@ -8,12 +8,21 @@ from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
 
-from ..protocol.records import NO_TIMESTAMP, BatchHeader, assign
+from ..protocol.records import (
+    NO_TIMESTAMP,
+    BatchCorrupt,
+    BatchHeader,
+    assign,
+    headers,
+    read_end_transaction_marker,
+    read_header,
+)
+from .aborted import AbortedTransaction
 from .checkpoints import LeaderEpochs, sync_directory
 from .clock import Clock
 from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
 from .flusher import SyncJob
-from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX
+from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX, IndexCorrupt
 from .log import NEVER, Appended, LogSettings, Slice
 from .producers import ProducerStates
 from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
@@ -85,21 +94,80 @@ class SegmentedLog:
             if repeated is not None:
                 return Appended(repeated.first_offset, repeated.timestamp)
         base_offset = self.log_end_offset
-        last_offset = base_offset + header.last_offset_delta
         try:
             segment = self._active
-            if self._must_roll(segment, len(batch), last_offset, header.max_timestamp):
+            if self._must_roll(segment, len(batch), base_offset + header.last_offset_delta, header.max_timestamp):
                 segment = self.roll()
-            if leader_epoch != self.epochs.latest:
-                self.epochs.assign(leader_epoch, base_offset)
-            assign(batch, 0, header, base_offset, leader_epoch)
-            segment.append(batch, last_offset, header.max_timestamp, self.settings.index_interval_bytes)
+            self._write(segment, batch, header, leader_epoch)
         except OSError as error:
             raise self.failed(error) from error
-        self.log_end_offset = last_offset + 1
         if header.producer_id >= 0:
             self.producers.remember(header, base_offset)
         return Appended(base_offset, -1)
+
+    def _write(self, segment: Segment, batch: memoryview, header: BatchHeader, leader_epoch: int) -> None:
+        base_offset = self.log_end_offset
+        last_offset = base_offset + header.last_offset_delta
+        if leader_epoch != self.epochs.latest:
+            self.epochs.assign(leader_epoch, base_offset)
+        assign(batch, 0, header, base_offset, leader_epoch)
+        segment.append(batch, last_offset, header.max_timestamp, self.settings.index_interval_bytes)
+        self.log_end_offset = last_offset + 1
+
+    def end_transaction(self, marker: memoryview, leader_epoch: int, must_bump: bool) -> Appended:
+        if self.offline is not None:
+            raise LogOffline(self.offline)
+        header, end = read_header(marker), read_end_transaction_marker(marker)
+        if end is None:
+            raise BatchCorrupt("the control batch ends no transaction")
+        self.producers.check_marker(header, end, must_bump)
+        offset = self.log_end_offset
+        try:
+            segment = self._active
+            if self._must_roll(segment, len(marker), offset, header.max_timestamp):
+                segment = self.roll()
+            aborted = self.producers.aborted_by(header, end, offset)
+            if aborted is not None:
+                self._index_aborted(segment, aborted)
+            self._write(segment, marker, header, leader_epoch)
+        except OSError as error:
+            raise self.failed(error) from error
+        self.producers.end_transaction(header, end, offset)
+        return Appended(offset, -1)
+
+    def _index_aborted(self, segment: Segment, aborted: AbortedTransaction) -> None:
+        """Write the entry first: one without a marker does no harm, a marker without an entry would."""
+        index = segment.aborted
+        try:
+            index.truncate(aborted.last_offset)  # what is left of a marker that could not be written
+            index.append(aborted)
+        except IndexCorrupt as error:
+            raise LogCorrupt(str(error)) from error
+
+    @property
+    def last_stable_offset(self) -> int:
+        first = self.producers.first_open_offset
+        return self.log_end_offset if first is None else first
+
+    def aborted(self, offset: int, batches: memoryview) -> list[AbortedTransaction]:
+        found: list[AbortedTransaction] = []
+        end = -1  # behind what was read; found out when there is something to compare with
+        try:
+            for segment in self.segments[max(0, bisect_right(self._bases, offset) - 1) :]:
+                for entry in segment.aborted.entries:
+                    if entry.last_offset < offset:
+                        continue
+                    if end < 0:
+                        end = max((header.next_offset for _, header in headers(batches)), default=offset)
+                    if entry.first_offset < end:
+                        found.append(entry)
+                    if entry.last_stable_offset >= end:
+                        return found
+        except IndexCorrupt as error:
+            raise LogCorrupt(str(error)) from error
+        except OSError as error:
+            raise self.failed(error) from error
+        return found
 
     def _must_roll(self, segment: Segment, batch_bytes: int, last_offset: int, max_timestamp: int) -> bool:
         settings = self.settings
