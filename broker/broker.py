@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,12 +19,15 @@ from .dispatch import Dispatcher
 from .groups import GroupCoordinator, GroupCoordinatorConfig, GroupTimes
 from .net.listener import Server
 from .partitions.fetch_sessions import FetchSessions
+from .partitions.markers import PartitionMarkers
 from .partitions.producer_ids import ProducerIds
 from .partitions.topics import Topics
 from .quotas import ClientQuotas
 from .registry import collect
 from .resources import ResourceType, StoredConfigs
 from .security.scram import ScramCredentials
+from .timers import Timers
+from .transactions import TransactionCoordinator, TransactionCoordinatorConfig
 
 R = TypeVar("R")
 
@@ -44,7 +48,7 @@ class Broker:
         self.dispatcher = Dispatcher(collect(f"{__package__}.apis"))
         self.is_stopping = False
         self._timers: list[asyncio.TimerHandle] = []
-        self._group_timer: asyncio.TimerHandle | None = None
+        self._alarms: dict[GroupCoordinator | Timers, asyncio.TimerHandle] = {}
 
     data_dir: DataDir
     catalog: Catalog
@@ -55,6 +59,7 @@ class Broker:
     topics: Topics
     fetch_sessions: FetchSessions
     groups: GroupCoordinator
+    transactions: TransactionCoordinator
     producer_ids: ProducerIds
     server: Server
 
@@ -82,8 +87,13 @@ class Broker:
             self.groups = GroupCoordinator(
                 self.catalog, self.clock, _group_config(self.config), self.topics, self._times_of_group
             )
-            self.groups.on_deadline_changed = self._arm_group_timer
-            self._arm_group_timer()
+            self.transactions = TransactionCoordinator(
+                self.catalog, self.clock, _transaction_config(self.config), PartitionMarkers(self)
+            )
+            self.transactions.take_up()
+            for owner in (self.groups, self.transactions.timers):
+                owner.on_deadline_changed = partial(self._arm, owner)
+                self._arm(owner)
             self.producer_ids = ProducerIds(self.catalog, self.synced)
             self.server = Server(self)
             await self.server.open(self.config.listeners)
@@ -95,6 +105,8 @@ class Broker:
         self._every(milliseconds("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
         self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
+        cleanup = "transaction.remove.expired.transaction.cleanup.interval.ms"
+        self._every(milliseconds(cleanup) / 1000, self.transactions.expire)
 
     def _report_orphans(self) -> None:
         """Say which partition folders are not served: the catalog was lost, or they were copied here."""
@@ -161,14 +173,14 @@ class Broker:
         prefix = "group.consumer"
         return GroupTimes(config.int(f"{prefix}.session.timeout.ms"), config.int(f"{prefix}.heartbeat.interval.ms"))
 
-    def _arm_group_timer(self) -> None:
-        if self._group_timer is not None:
-            self._group_timer.cancel()
-            self._group_timer = None
-        deadline = self.groups.next_deadline()
+    def _arm(self, owner: GroupCoordinator | Timers) -> None:
+        """Have the event loop awake at the owner's next deadline."""
+        if (alarm := self._alarms.pop(owner, None)) is not None:
+            alarm.cancel()
+        deadline = owner.next_deadline()
         if deadline is not None and not self.is_stopping:
             delay = max(0.0, deadline - self.clock.monotonic())
-            self._group_timer = self._loop.call_later(delay, self.groups.advance)
+            self._alarms[owner] = self._loop.call_later(delay, owner.advance)
 
     def request_sync(self, target: Syncable) -> asyncio.Future[None]:
         """Have a log or the catalog brought to the disk; the future is done when it is there, or has the error."""
@@ -192,6 +204,14 @@ class Broker:
         Only ``barnabas.acknowledge.durable`` makes it wait, for the disk; awaiting raises CatalogError.
         """
         return self._when_synced(response) if self.acknowledge_durable and not self.catalog.is_synced else response
+
+    def after_commit(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once everything that was committed to the catalog may be acted on; not after an error."""
+        if self.acknowledge_durable and not self.catalog.is_synced:
+            synced = self.request_sync(self.catalog)
+            synced.add_done_callback(lambda _: None if synced.exception() else then())
+        else:
+            then()
 
     async def _when_synced(self, response: R) -> R:
         await self.synced()
@@ -218,13 +238,13 @@ class Broker:
     async def stop(self) -> None:
         """Stop accepting, answer what can be answered, close the connections, and bring everything to the disk."""
         self.is_stopping = True
-        for timer in [*self._timers, self._group_timer]:
-            if timer is not None:
-                timer.cancel()
+        for timer in (*self._timers, *self._alarms.values()):
+            timer.cancel()
         for topic in self.topics:
             for partition in topic.partitions:
                 partition.forget()
         self.groups.close()
+        self.transactions.close()
         await self.server.stop()
         await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard
 
@@ -243,6 +263,13 @@ def _with_dynamics(config: BrokerConfig, dynamics: Dynamics) -> BrokerConfig:
                 except ConfigError as error:
                     logger.error("what was set while the broker ran has no effect any more: %s", error)
         return config
+
+
+def _transaction_config(config: BrokerConfig) -> TransactionCoordinatorConfig:
+    return TransactionCoordinatorConfig(
+        transaction_max_timeout_ms=config.int("transaction.max.timeout.ms"),
+        transactional_id_expiration_ms=config.int("transactional.id.expiration.ms"),
+    )
 
 
 def _group_config(config: BrokerConfig) -> GroupCoordinatorConfig:

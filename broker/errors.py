@@ -7,11 +7,13 @@ from ..protocol.records import BatchCorrupt, RecordsTooLarge
 from ..storage.errors import (
     BatchTooLarge,
     CatalogError,
+    CoordinatorEpochStale,
     LogCorrupt,
     LogOffline,
     OffsetNotInLog,
     ProducerEpochStale,
     SequenceOutOfOrder,
+    TransactionStateInvalid,
 )
 
 logger = logging.getLogger(__name__)
@@ -20,12 +22,14 @@ CODES: dict[type[Exception], ErrorCode] = {
     BatchCorrupt: ErrorCode.CORRUPT_MESSAGE,
     BatchTooLarge: ErrorCode.RECORD_LIST_TOO_LARGE,
     CatalogError: ErrorCode.KAFKA_STORAGE_ERROR,
+    CoordinatorEpochStale: ErrorCode.TRANSACTION_COORDINATOR_FENCED,
     LogCorrupt: ErrorCode.CORRUPT_MESSAGE,
     LogOffline: ErrorCode.KAFKA_STORAGE_ERROR,
     OffsetNotInLog: ErrorCode.OFFSET_OUT_OF_RANGE,
     RecordsTooLarge: ErrorCode.MESSAGE_TOO_LARGE,
     ProducerEpochStale: ErrorCode.INVALID_PRODUCER_EPOCH,
     SequenceOutOfOrder: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+    TransactionStateInvalid: ErrorCode.INVALID_TXN_STATE,
 }
 
 

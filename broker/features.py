@@ -17,8 +17,9 @@ class Feature(NamedTuple):
 METADATA_VERSION = Feature("metadata.version", 7, 30, 30)
 
 # A feature is here from the change on that builds it: clients use what is finalized. Groups of the consumer protocol
-# (KIP-848) need group.version 1.
+# (KIP-848) need group.version 1; with transaction.version 2 each end of a transaction brings a new epoch (KIP-890).
 GROUP_VERSION = Feature("group.version", 0, 1, 1)
-FEATURES = {feature.name: feature for feature in (GROUP_VERSION, METADATA_VERSION)}
+TRANSACTION_VERSION = Feature("transaction.version", 0, 2, 2)
+FEATURES = {feature.name: feature for feature in (GROUP_VERSION, METADATA_VERSION, TRANSACTION_VERSION)}
 # How often a level has been changed; clients ignore features without one.
 FINALIZED_EPOCH = 0

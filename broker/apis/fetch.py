@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.fetch import (
+    AbortedTransaction,
     EpochEndOffset,
     FetchableTopicResponse,
     FetchPartition,
@@ -95,6 +96,16 @@ class _Reading:
         self.epoch = session.epoch if session is not None else FINAL_EPOCH
         self._wanted = request.topics if session is None else session.wanted()
         self.max_bytes = min(request.max_bytes, context.broker.config.int("fetch.max.bytes"))
+        self.is_committed = request.isolation_level == READ_COMMITTED
+
+    def end_of(self, partition: Partition) -> int:
+        """Return up to where this reader may go."""
+        return partition.last_stable_offset if self.is_committed else partition.high_watermark
+
+    @property
+    def has_moved(self) -> bool:
+        """True when there is something else to read than when it was read."""
+        return any(partition.is_gone or self.end_of(partition) != seen for partition, seen in self.watched)
 
     def read(self) -> None:
         self.found_bytes = self.readable_bytes = 0
@@ -139,19 +150,27 @@ class _Reading:
             high_watermark=partition.high_watermark,
             last_stable_offset=partition.last_stable_offset,
             log_start_offset=log.log_start_offset,
-            aborted_transactions=[] if self.request.isolation_level == READ_COMMITTED else None,
+            aborted_transactions=None,
             records=b"",
         )
+        end_offset = self.end_of(partition)
+        if self.is_committed:
+            result.aborted_transactions = []
         if asked.last_fetched_epoch >= 0 and self._diverges(partition, asked, result):
             return result
         budget = min(asked.partition_max_bytes, self.max_bytes - self.found_bytes)
-        found = partition.read(asked.fetch_offset, budget, at_least_one=not self.found_bytes)
+        found = partition.read(asked.fetch_offset, budget, not self.found_bytes, end_offset)
         result.records = found.batches
+        if self.is_committed:
+            result.aborted_transactions = [
+                AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
+                for aborted in log.aborted(asked.fetch_offset, found.batches)
+            ]
         self.found_bytes += len(found.batches)
         self.readable_bytes += found.readable_bytes
         if found.warm is not None:
             self.cold.append(found.warm)
-        self.watched.append((partition, result.high_watermark))
+        self.watched.append((partition, end_offset))
         return result
 
     def _diverges(self, partition: Partition, asked: FetchPartition, result: PartitionData) -> bool:
@@ -183,12 +202,13 @@ async def _warmed(reading: _Reading) -> FetchResponse:
 
 async def _wait(reading: _Reading, wanted_bytes: int) -> FetchResponse:
     watched = reading.watched
-    wait = _Wait(wanted_bytes - reading.readable_bytes)
+    missing_bytes = wanted_bytes - reading.readable_bytes
+    wait = _StableWait(missing_bytes, reading, wanted_bytes) if reading.is_committed else _Wait(missing_bytes)
     for partition, _ in watched:
         partition.watchers.add(wait)
     timer = wait.loop.call_later(reading.request.max_wait_ms / 1000, wait.end)
     try:
-        if any(partition.is_gone or partition.high_watermark != seen for partition, seen in watched):
+        if reading.has_moved:
             # It happened in the turn of the loop between the reading and now, when nobody watched.
             reading.read()
             wait.reconsider(wanted_bytes - reading.readable_bytes, reading.must_answer)
@@ -223,3 +243,19 @@ class _Wait:
     def end(self) -> None:
         if not self.over.done():
             self.over.set_result(None)
+
+
+class _StableWait(_Wait):
+    """Waits for what is decided: records of open transactions do not count, and then count all at once."""
+
+    def __init__(self, missing_bytes: int, reading: _Reading, wanted_bytes: int) -> None:
+        super().__init__(missing_bytes)
+        self._reading = reading
+        self._wanted_bytes = wanted_bytes
+
+    def grew(self, size_bytes: int) -> None:
+        del size_bytes
+        reading = self._reading
+        if not self.over.done() and reading.has_moved:
+            reading.read()
+            self.reconsider(self._wanted_bytes - reading.readable_bytes, reading.must_answer)

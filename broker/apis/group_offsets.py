@@ -97,18 +97,18 @@ def _fetch_refused(request: OffsetFetchRequest, code: ErrorCode) -> OffsetFetchR
 
 @handles(OffsetFetchRequest, refuse=_fetch_refused)
 def offset_fetch(request: OffsetFetchRequest, context: Context) -> OffsetFetchResponse:
-    """Read committed offsets; -1 where there is none. ``require_stable`` waits for transactions, which there are
-    none of yet."""
+    """Read committed offsets; -1 where there is none."""
     if context.api_version >= _SEVERAL_GROUPS_SINCE:
         # Who asks again for all offsets of a group gets them once: a small request could ask for gigabytes.
         asked = {(group.group_id, index if group.topics else -1): group for index, group in enumerate(request.groups)}
-        return OffsetFetchResponse(groups=[_fetch_group(group, context) for group in asked.values()])
+        groups = [_fetch_group(group, request.require_stable, context) for group in asked.values()]
+        return OffsetFetchResponse(groups=groups)
     wanted = (
         None
         if request.topics is None
         else [(topic.name, index) for topic in request.topics for index in topic.partition_indexes]
     )
-    fetched = context.broker.groups.fetch_offsets(request.group_id, wanted)
+    fetched = context.broker.groups.fetch_offsets(request.group_id, wanted, request.require_stable)
     return OffsetFetchResponse(
         topics=[
             OffsetFetchResponseTopic(
@@ -136,14 +136,14 @@ def _by_topic(offsets: Sequence[FetchedOffset]) -> list[tuple[str, list[FetchedO
     return list(by_topic.items())
 
 
-def _fetch_group(asked: OffsetFetchRequestGroup, context: Context) -> OffsetFetchResponseGroup:
+def _fetch_group(asked: OffsetFetchRequestGroup, require_stable: bool, context: Context) -> OffsetFetchResponseGroup:
     groups, topics = context.broker.groups, context.broker.topics
     if error := groups.check_offset_fetch(asked.group_id, asked.member_id, asked.member_epoch):
         return OffsetFetchResponseGroup(group_id=asked.group_id, error_code=error)
     if asked.topics is None:
         found = [
             _fetched(OffsetFetchRequestTopics(name=name, topic_id=topic.topic_id), offsets)
-            for name, offsets in _by_topic(groups.fetch_offsets(asked.group_id, None))
+            for name, offsets in _by_topic(groups.fetch_offsets(asked.group_id, None, require_stable))
             if (topic := topics.get(name)) is not None
         ]
         return OffsetFetchResponseGroup(group_id=asked.group_id, topics=found)
@@ -158,7 +158,9 @@ def _fetch_group(asked: OffsetFetchRequestGroup, context: Context) -> OffsetFetc
             found.append(_fetched(wanted, unknown))
             continue
         name = topic.name if topic is not None else wanted.name
-        offsets = groups.fetch_offsets(asked.group_id, [(name, index) for index in wanted.partition_indexes])
+        offsets = groups.fetch_offsets(
+            asked.group_id, [(name, index) for index in wanted.partition_indexes], require_stable
+        )
         found.append(_fetched(wanted, list(offsets)))
     return OffsetFetchResponseGroup(group_id=asked.group_id, topics=found)
 

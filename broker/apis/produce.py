@@ -15,16 +15,19 @@ from ...protocol.messages.produce import (
     TopicProduceData,
     TopicProduceResponse,
 )
-from ...protocol.records import Codec
+from ...protocol.records import BatchHeader, Codec
 from ...protocol.records.batch import ATTRIBUTES_OFFSET, CODEC_MASK
+from ...storage.errors import SequenceOutOfOrder
 from ..context import Context
 from ..errors import ApiError, CloseConnection, code_for, message_for
 from ..partitions.partition import INTERNAL_TOPICS, Partition, RecordsRefused
 from ..registry import Answer, handles
+from ..transactions import Producer
 
 # Kafka's own admin client may write to internal topics.
 _ADMIN_CLIENT_ID = "__admin_client"
 _ZSTD_SINCE_VERSION = 7
+_ABORTABLE_SINCE_VERSION, _ADDS_PARTITIONS_SINCE_VERSION = 11, 12
 
 
 def _refused(request: ProduceRequest, code: ErrorCode) -> ProduceResponse:
@@ -48,7 +51,7 @@ def _refused(request: ProduceRequest, code: ErrorCode) -> ProduceResponse:
     pipelined=True,
     leaves_out=(
         "the records in a batch are looked at only where a rule needs it (compacted topics, timestamp bounds of the"
-        " past, a codec of the topic's own), else its header is trusted; transactional batches get INVALID_TXN_STATE"
+        " past, a codec of the topic's own), else its header is trusted"
     ),
 )
 def produce(request: ProduceRequest, context: Context) -> Answer:
@@ -61,6 +64,7 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
         return _refused(request, ErrorCode.INVALID_REQUIRED_ACKS)
     broker = context.broker
     now_ms = broker.clock.now_ms()
+    guard = None if request.transactional_id is None else _Guard(request.transactional_id, context)
     unsynced: list[tuple[asyncio.Future[None], PartitionProduceResponse]] = []
     responses = []
     failed = False
@@ -68,13 +72,15 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
         results = []
         for data in topic.partition_data:
             try:
-                partition, result = _append(topic, data, context, now_ms)
+                partition, result = _append(topic, data, context, now_ms, guard)
             except Exception as error:
                 result = _failure(data.index, error)
                 failed = True
             else:
                 if partition.must_sync:
                     unsynced.append((_sync(partition, len(data.records or ()), context), result))
+                if guard is not None and guard.has_added and broker.acknowledge_durable:
+                    unsynced.append((broker.request_sync(broker.catalog), result))
             results.append(result)
         responses.append(TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results))
     if request.acks == 0:
@@ -85,8 +91,49 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
     return _when_synced(response, unsynced) if unsynced else response
 
 
+class _Guard:
+    """Asks the coordinator about the first batch of a transaction in each partition (AddPartitionsToTxnManager)."""
+
+    def __init__(self, transactional_id: str, context: Context) -> None:
+        self._transactional_id = transactional_id
+        self._context = context
+        self._producer_id: int | None = None
+        self.has_added = False
+
+    def check(self, topic: str, index: int, header: BatchHeader, is_known: bool) -> None:
+        """Add the partition for who speaks version 2 of transactions, else see that it was added. Raises ApiError."""
+        broker, version = self._context.broker, self._context.api_version
+        if self._producer_id not in (None, header.producer_id):
+            raise ApiError(ErrorCode.INVALID_PRODUCER_ID_MAPPING, "there is more than one producer id in the request")
+        self._producer_id = header.producer_id
+        producer = Producer(header.producer_id, header.producer_epoch)
+        try:
+            if version >= _ADDS_PARTITIONS_SINCE_VERSION:
+                if not is_known and header.base_sequence:
+                    raise SequenceOutOfOrder(f"producer {header.producer_id} begins with {header.base_sequence}")
+                partitions = frozenset(((topic, index),))
+                broker.transactions.add_partitions(self._transactional_id, producer, partitions, 2)
+                self.has_added = True
+            elif broker.config.bool("transaction.partition.verification.enable"):
+                broker.transactions.verify(self._transactional_id, producer, (topic, index))
+        except ApiError as error:
+            raise ApiError(self._code(error.code), error.message) from error
+
+    def _code(self, code: ErrorCode) -> ErrorCode:
+        version = self._context.api_version
+        if code is ErrorCode.PRODUCER_FENCED:
+            return ErrorCode.INVALID_PRODUCER_EPOCH
+        if code is ErrorCode.TRANSACTION_ABORTABLE and version < _ABORTABLE_SINCE_VERSION:
+            return ErrorCode.INVALID_TXN_STATE
+        if code is ErrorCode.COORDINATOR_NOT_AVAILABLE or (
+            code is ErrorCode.CONCURRENT_TRANSACTIONS and version < _ADDS_PARTITIONS_SINCE_VERSION
+        ):
+            return ErrorCode.NOT_ENOUGH_REPLICAS
+        return code
+
+
 def _append(
-    topic: TopicProduceData, data: PartitionProduceData, context: Context, now_ms: int
+    topic: TopicProduceData, data: PartitionProduceData, context: Context, now_ms: int, guard: _Guard | None
 ) -> tuple[Partition, PartitionProduceResponse]:
     partition = context.broker.topics.partition(topic.name, topic.topic_id, data.index)
     batch: Any = data.records
@@ -96,7 +143,7 @@ def _append(
         raise ApiError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce version 7 or newer")
     if partition.topic in INTERNAL_TOPICS and context.client_id != _ADMIN_CLIENT_ID:
         raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{partition.topic} is internal")
-    written = partition.append(batch, now_ms)
+    written = partition.append(batch, now_ms, guard)
     return partition, PartitionProduceResponse(
         index=data.index,
         base_offset=written.base_offset,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ...protocol.errors import ErrorCode
 from ...protocol.messages.transaction_admin import (
     DescribeProducersRequest,
@@ -12,40 +10,52 @@ from ...protocol.messages.transaction_admin import (
     DescribeTransactionsResponse,
     ListTransactionsRequest,
     ListTransactionsResponse,
+    ListTransactionsResponseTransactionState,
     PartitionResponse,
     ProducerState,
+    TopicData,
     TopicResponse,
     TransactionState,
 )
 from ..context import Context
-from ..errors import code_for, message_for
+from ..errors import ApiError, code_for, message_for
+from ..partitions.internal import CONSUMER_OFFSETS, partition_for
+from ..patterns import compiled
 from ..registry import handles
+from ..transactions import TransactionState as State
 
-# Kafka's TransactionState.
-_STATES = frozenset(
-    {
-        "Empty",
-        "Ongoing",
-        "PrepareCommit",
-        "PrepareAbort",
-        "CompleteCommit",
-        "CompleteAbort",
-        "Dead",
-        "PrepareEpochFence",
-    }
-)
+_PENDING = (State.ONGOING, State.PREPARE_COMMIT, State.PREPARE_ABORT)
+
+_NO_DURATION = -1
 
 
-@handles(ListTransactionsRequest, leaves_out="transactions are not built yet: there are none")
+@handles(ListTransactionsRequest)
 def list_transactions(request: ListTransactionsRequest, context: Context) -> ListTransactionsResponse:
-    """List none, and say which of the states that are asked for do not exist."""
-    del context
+    """List what passes all the filters, and say which of the states that are asked for do not exist."""
+    pattern = request.transactional_id_pattern
     try:
-        re.compile(request.transactional_id_pattern or "")
-    except re.error:
-        return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION)
-    unknown = [state for state in dict.fromkeys(request.state_filters) if state not in _STATES]
-    return ListTransactionsResponse(unknown_state_filters=unknown)
+        matches = compiled(pattern).fullmatch if pattern else None
+    except ApiError as error:
+        return ListTransactionsResponse(error_code=error.code)
+    states = [state for state in request.state_filters if state in set(State)]
+    began_before_ms = context.broker.clock.now_ms() - request.duration_filter
+    listed = [
+        ListTransactionsResponseTransactionState(
+            transactional_id=transaction.transactional_id,
+            producer_id=transaction.producer_id,
+            transaction_state=transaction.state,
+        )
+        for transaction in context.broker.transactions
+        if (not request.state_filters or transaction.state in states)
+        and (not request.producer_id_filters or transaction.producer_id in request.producer_id_filters)
+        and (matches is None or matches(transaction.transactional_id))
+        and (
+            request.duration_filter <= _NO_DURATION
+            or (transaction.state in _PENDING and transaction.start_ms < began_before_ms)
+        )
+    ]
+    unknown = [state for state in dict.fromkeys(request.state_filters) if state not in states]
+    return ListTransactionsResponse(unknown_state_filters=unknown, transaction_states=listed)
 
 
 def _states_refused(request: DescribeTransactionsRequest, code: ErrorCode) -> DescribeTransactionsResponse:
@@ -57,19 +67,41 @@ def _states_refused(request: DescribeTransactionsRequest, code: ErrorCode) -> De
     )
 
 
-@handles(
-    DescribeTransactionsRequest,
-    refuse=_states_refused,
-    leaves_out="transactions are not built yet: TRANSACTIONAL_ID_NOT_FOUND",
-)
+@handles(DescribeTransactionsRequest, refuse=_states_refused)
 def describe_transactions(request: DescribeTransactionsRequest, context: Context) -> DescribeTransactionsResponse:
-    """Find none of them (TransactionCoordinator.handleDescribeTransactions)."""
-    del context
-    response = _states_refused(request, ErrorCode.TRANSACTIONAL_ID_NOT_FOUND)
-    for state in response.transaction_states:
-        if not state.transactional_id:
-            state.error_code = ErrorCode.INVALID_REQUEST
-    return response
+    """Describe what each transactional id is doing (TransactionCoordinator.handleDescribeTransactions).
+
+    The offsets of a group stand where Kafka has them, in a partition of __consumer_offsets.
+    """
+    return DescribeTransactionsResponse(
+        transaction_states=[
+            _describe_transaction(transactional_id, context) for transactional_id in request.transactional_ids
+        ]
+    )
+
+
+def _describe_transaction(transactional_id: str, context: Context) -> TransactionState:
+    try:
+        found = context.broker.transactions.describe(transactional_id)
+    except ApiError as error:
+        return TransactionState(error_code=error.code, transactional_id=transactional_id)
+    partitions = set(found.partitions)
+    if (offsets := context.broker.topics.get(CONSUMER_OFFSETS)) is not None:
+        partitions |= {
+            (CONSUMER_OFFSETS, partition_for(group_id, offsets.partition_count)) for group_id in found.groups
+        }
+    topics: dict[str, list[int]] = {}
+    for name, index in sorted(partitions):
+        topics.setdefault(name, []).append(index)
+    return TransactionState(
+        transactional_id=transactional_id,
+        transaction_state=found.state,
+        transaction_timeout_ms=found.timeout_ms,
+        transaction_start_time_ms=found.start_ms,
+        producer_id=found.producer_id,
+        producer_epoch=found.epoch,
+        topics=[TopicData(topic=name, partitions=indexes) for name, indexes in topics.items()],
+    )
 
 
 def _refused(request: DescribeProducersRequest, code: ErrorCode) -> DescribeProducersResponse:
@@ -88,7 +120,7 @@ def _refused(request: DescribeProducersRequest, code: ErrorCode) -> DescribeProd
 
 @handles(DescribeProducersRequest, refuse=_refused)
 def describe_producers(request: DescribeProducersRequest, context: Context) -> DescribeProducersResponse:
-    """Describe the idempotent producers that a partition remembers (ReplicaManager.activeProducerState)."""
+    """Describe the producers that a partition remembers (ReplicaManager.activeProducerState)."""
     return DescribeProducersResponse(
         topics=[
             TopicResponse(

@@ -8,6 +8,7 @@ from ...storage.catalog import Catalog, Change, GroupForgotten, GroupRemoved, Gr
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
 from ..errors import ApiError
+from ..timers import Timers
 from .classic import ClassicProtocol, JoinRequest, SyncRequest
 from .config import GroupCoordinatorConfig
 from .consumer.deadlines import GroupTimes
@@ -34,7 +35,6 @@ from .results import (
     SyncResult,
 )
 from .subscription import CONSUMER_PROTOCOL_TYPE
-from .timers import Timers
 
 GROUPS_MAX = 100_000  # some 100 MB of state; every client can make groups, and they go when they are empty
 
@@ -125,7 +125,7 @@ class GroupCoordinator:
         offsets = self._catalog.offsets(group.group_id)
         gone = expired_offsets(group, offsets, retention_ms, now_ms)
         is_idle = group.state is GroupState.EMPTY and not group.pending_members
-        if is_idle and len(gone) == len(offsets):
+        if is_idle and len(gone) == len(offsets) and not self._catalog.pending_offsets(group.group_id):
             self._catalog.commit(GroupRemoved(group.group_id))
             self._rebalances.end(self._groups.pop(group.group_id), ErrorCode.NOT_COORDINATOR)
         elif gone:
@@ -134,7 +134,8 @@ class GroupCoordinator:
     def _expire_consumer(self, group: ConsumerGroup, retention_ms: int, now_ms: int) -> None:
         offsets = self._catalog.offsets(group.group_id)
         gone = expired_in_consumer_group(group, offsets, retention_ms, now_ms)
-        if not group.members and len(gone) == len(offsets) and group.stored.empty_since_ms + retention_ms <= now_ms:
+        has_had_its_time = not group.members and group.stored.empty_since_ms + retention_ms <= now_ms
+        if has_had_its_time and len(gone) == len(offsets) and not self._catalog.pending_offsets(group.group_id):
             self._catalog.commit(GroupRemoved(group.group_id))
             self._consumer.forget(group.group_id)
         elif gone:
@@ -331,17 +332,19 @@ class GroupCoordinator:
         *,
         retention_time_ms: int = NO_RETENTION_TIME,
         api_version: int = 0,
+        producer_id: int = -1,
     ) -> Sequence[ErrorCode]:
         """Commit, and return an error for each of ``offsets``, in their order.
 
         The group id may be empty. ``generation_id`` -1 without a member makes the group if need be.
-        ``retention_time_ms``: v2-v4, else -1.
+        ``retention_time_ms``: v2-v4, else -1. ``producer_id``: of the transaction that the commit is part of.
         """
         error = self.check_offset_commit(
             group_id,
             member_id,
             group_instance_id,
             generation_id,
+            transactional=producer_id >= 0,
             api_version=api_version,
             partitions=((offset.topic, offset.partition) for offset in offsets),
         )
@@ -350,7 +353,7 @@ class GroupCoordinator:
         group = self._groups.get(group_id)
         if group is not None and (member := group.members.get(member_id)):
             self._rebalances.keep_alive(group, member)
-        errors = self._offsets.commit(group_id, offsets, retention_time_ms)
+        errors = self._offsets.commit(group_id, offsets, retention_time_ms, producer_id)
         if group is None and group_id not in self._consumer and ErrorCode.NONE in errors:
             self._groups[group_id] = Group(group_id, self._clock.now_ms())
         return errors
@@ -360,12 +363,17 @@ class GroupCoordinator:
         group = self._consumer.get(group_id)
         return ErrorCode.NONE if group is None else self._consumer.check_fetch(group, member_id, member_epoch)
 
-    def fetch_offsets(self, group_id: str, partitions: Sequence[tuple[str, int]] | None) -> Sequence[FetchedOffset]:
-        """Return the committed offsets of ``partitions``, -1 where there is none; None asks for all there are."""
+    def fetch_offsets(
+        self, group_id: str, partitions: Sequence[tuple[str, int]] | None, require_stable: bool = False
+    ) -> Sequence[FetchedOffset]:
+        """Return the committed offsets of ``partitions``, -1 where there is none; None asks for all there are.
+
+        ``require_stable``: UNSTABLE_OFFSET_COMMIT where a transaction may commit another one (KIP-447).
+        """
         group = self._groups.get(group_id)
         if group_id not in self._consumer and (group is None or group.state is GroupState.DEAD):
             return [FetchedOffset(topic, partition) for topic, partition in partitions or ()]
-        return self._offsets.fetch(group_id, partitions)
+        return self._offsets.fetch(group_id, partitions, require_stable)
 
     def delete_offsets(self, group_id: str, partitions: Sequence[tuple[str, int]]) -> OffsetDeleteResult:
         """Forget offsets; those of a topic that a member is subscribed to stay."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from ...protocol.errors import ErrorCode
-from ...storage.catalog import Catalog, CommittedOffset, OffsetsCommitted, OffsetsRemoved
+from ...storage.catalog import Catalog, CommittedOffset, OffsetsCommitted, OffsetsPrepared, OffsetsRemoved
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
 from .config import GroupCoordinatorConfig
@@ -23,8 +23,13 @@ class Offsets:
         self._clock = clock
         self._config = config
 
-    def commit(self, group_id: str, offsets: Sequence[OffsetToCommit], retention_time_ms: int) -> Sequence[ErrorCode]:
-        """Store what can be stored, all of it at once; return an error for each of ``offsets``."""
+    def commit(
+        self, group_id: str, offsets: Sequence[OffsetToCommit], retention_time_ms: int, producer_id: int
+    ) -> Sequence[ErrorCode]:
+        """Store what can be stored, all of it at once; return an error for each of ``offsets``.
+
+        ``producer_id``: -1, or whose transaction decides whether they count.
+        """
         commit_ms = self._clock.now_ms()
         expire_ms = -1 if retention_time_ms == NO_RETENTION_TIME else min(commit_ms + retention_time_ms, FOREVER_MS)
         errors, accepted = [], []
@@ -39,7 +44,10 @@ class Offsets:
             )
         if accepted:
             try:
-                self._catalog.commit(OffsetsCommitted(group_id, accepted))
+                if producer_id < 0:
+                    self._catalog.commit(OffsetsCommitted(group_id, accepted))
+                else:
+                    self._catalog.commit(OffsetsPrepared(group_id, producer_id, accepted))
             except CatalogError:
                 return [error or ErrorCode.COORDINATOR_NOT_AVAILABLE for error in errors]
         return errors
@@ -51,15 +59,29 @@ class Offsets:
             return False
         return len(metadata.encode("utf-16-le", "surrogatepass")) // 2 > size_max
 
-    def fetch(self, group_id: str, partitions: Sequence[tuple[str, int]] | None) -> Sequence[FetchedOffset]:
+    def fetch(
+        self, group_id: str, partitions: Sequence[tuple[str, int]] | None, require_stable: bool
+    ) -> Sequence[FetchedOffset]:
         """Return what is committed for ``partitions``, or everything (None), by topic and partition."""
         if partitions is None:
-            return [_fetched(offset) for offset in self._catalog.offsets(group_id)]
-        return [
-            FetchedOffset(topic, partition) if offset is None else _fetched(offset)
-            for topic, partition in partitions
-            for offset in (self._catalog.offset(group_id, topic, partition),)
-        ]
+            found = [_fetched(offset) for offset in self._catalog.offsets(group_id)]
+        else:
+            found = [
+                FetchedOffset(topic, partition) if offset is None else _fetched(offset)
+                for topic, partition in partitions
+                for offset in (self._catalog.offset(group_id, topic, partition),)
+            ]
+        pending = set(self._catalog.pending_offsets(group_id)) if require_stable else ()
+        return (
+            [
+                FetchedOffset(each.topic, each.partition, error=ErrorCode.UNSTABLE_OFFSET_COMMIT)
+                if (each.topic, each.partition) in pending
+                else each
+                for each in found
+            ]
+            if pending
+            else found
+        )
 
     def delete(self, group: Group, partitions: Sequence[tuple[str, int]]) -> OffsetDeleteResult:
         """Forget offsets of topics that no member reads."""

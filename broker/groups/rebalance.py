@@ -8,10 +8,10 @@ from ...protocol.errors import ErrorCode
 from ...storage.catalog import Catalog, GroupStored
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
+from ..timers import Timers
 from .config import GroupCoordinatorConfig
 from .group import Group, GroupState, Member
 from .results import JoinResult, SyncResult
-from .timers import Timers
 
 NEW_MEMBER_JOIN_TIMEOUT_MS = 5 * 60 * 1000  # Kafka's classicGroupNewMemberJoinTimeoutMs
 RETRY_MS_MIN = 1_000  # between two looks at a group in which nobody rejoined, whatever timeout its members named

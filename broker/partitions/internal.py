@@ -29,6 +29,14 @@ def creation_of(name: str, config: BrokerConfig) -> tuple[int, dict[str, str]]:
     return config.int("num.partitions"), {}
 
 
+def partition_for(group_id: str, partition_count: int) -> int:
+    """Return where Kafka keeps what it knows of a group: by the hash of its id in Java (GroupMetadataManager)."""
+    number = 0
+    for unit in memoryview(group_id.encode("utf-16-le", "surrogatepass")).cast("H"):
+        number = number * 31 + unit & 0xFFFFFFFF
+    return (number & 0x7FFFFFFF if number != 0x80000000 else 0) % partition_count
+
+
 def ensure(name: str, topics: Topics, config: BrokerConfig) -> Topic:
     """Return the topic, made if it was not there. Raises CatalogError."""
     return topics.get(name) or topics.create(name, *creation_of(name, config))

@@ -51,6 +51,14 @@ class RecordsRefused(ApiError):
         self.records = records
 
 
+class TransactionGuard(Protocol):
+    """Says whether a producer may write within a transaction."""
+
+    def check(self, topic: str, index: int, header: BatchHeader, is_known: bool) -> None:
+        """Raises ApiError. ``is_known``: whether the partition remembers the producer."""
+        ...
+
+
 class GrowthWatcher(Protocol):
     """Somebody who wants to know when a partition grows, or is gone."""
 
@@ -132,8 +140,8 @@ class Partition:
 
     @property
     def last_stable_offset(self) -> int:
-        """No transactions yet: everything is decided."""
-        return self.high_watermark
+        """Up to where a reader may go that must not see what is undecided (KIP-98)."""
+        return min(self.log.last_stable_offset, self.high_watermark)
 
     def check_leader_epoch(self, current_leader_epoch: int) -> None:
         """Compare what the client believes; -1 is no belief (KIP-320). Raises ApiError."""
@@ -143,15 +151,17 @@ class Partition:
             raise ApiError(ErrorCode.FENCED_LEADER_EPOCH)
         raise ApiError(ErrorCode.UNKNOWN_LEADER_EPOCH)
 
-    def append(self, batch: memoryview, now_ms: int) -> Appended:
+    def append(self, batch: memoryview, now_ms: int, guard: TransactionGuard | None = None) -> Appended:
         """Append the one batch that ``batch`` is; ``now_ms`` bounds its timestamps.
 
-        The batch itself is not opened, except for compacted topics and a ``compression.type`` of their own. Raises
-        ApiError, BatchCorrupt and what ``PartitionLog.append`` raises. The rules are those of Kafka's UnifiedLog and
-        LogValidator.
+        ``guard``: is asked about the first batch of a transaction in this partition. The batch itself is not opened,
+        except for compacted topics and a ``compression.type`` of their own. Raises ApiError, BatchCorrupt and what
+        ``PartitionLog.append`` raises. The rules are those of Kafka's UnifiedLog and LogValidator.
         """
         header = self._check(batch)
         log = self._log or self.log
+        if header.is_transactional:
+            self._check_transaction(header, log, guard)
         if self.config.compression_type != "producer":
             batch, header = self._compressed(batch, header)
         if self.config.message_timestamp_type == "LogAppendTime":
@@ -166,6 +176,24 @@ class Partition:
         if self.watchers and not self.is_durable:
             self.grew(len(batch))
         return appended
+
+    def _check_transaction(self, header: BatchHeader, log: PartitionLog, guard: TransactionGuard | None) -> None:
+        """A producer with an open transaction goes on; the first batch has to be announced (KIP-890)."""
+        entry = log.producers.entries.get(header.producer_id)
+        if entry is not None and entry.current_txn_first_offset >= 0 and entry.epoch == header.producer_epoch:
+            return
+        if entry is not None and entry.epoch == header.producer_epoch and log.producers.check(header) is not None:
+            return  # it was sent again, and its transaction has ended
+        if guard is None:
+            raise ApiError(ErrorCode.INVALID_TXN_STATE, "the batch belongs to no transactional id")
+        guard.check(self.topic, self.index, header, entry is not None)
+
+    def end_transaction(self, marker: bytes, must_bump: bool) -> Appended:
+        """Append the control batch that ends a transaction here; see ``PartitionLog.end_transaction``."""
+        written = self.log.end_transaction(memoryview(bytearray(marker)), self.leader_epoch, must_bump)
+        if not self.is_durable:
+            self.grew(len(marker))
+        return written
 
     def grew(self, size_bytes: int) -> None:
         """Tell everybody who waits that there is more to read."""
@@ -228,8 +256,8 @@ class Partition:
         """Look at attributes that say more than which codec it is."""
         if header.is_control:
             raise ApiError(ErrorCode.INVALID_RECORD, "clients cannot write control batches")
-        if header.is_transactional:
-            raise ApiError(ErrorCode.INVALID_TXN_STATE, "the partition is in no transaction of this producer")
+        if header.is_transactional and header.producer_id < 0:
+            raise ApiError(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
         if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
             raise ApiError(ErrorCode.INVALID_TIMESTAMP, "only the broker sets log append times")
         header.codec  # noqa: B018 - raises for a codec that does not exist
@@ -266,9 +294,10 @@ class Partition:
         ]
         return RecordsRefused(ErrorCode.INVALID_TIMESTAMP, "One or more records have been rejected", wrong)
 
-    def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool) -> Slice:
-        """Return batches from ``fetch_offset`` to the high watermark; see ``PartitionLog.read``."""
-        return self.log.read(fetch_offset, max_bytes, at_least_one, self.high_watermark)
+    def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool, end_offset: int) -> Slice:
+        """Return batches from ``fetch_offset`` to ``end_offset``, the high watermark or the last stable offset; see
+        ``PartitionLog.read``."""
+        return self.log.read(fetch_offset, max_bytes, at_least_one, end_offset)
 
     def delete_records(self, offset: int) -> int:
         """Delete what lies before ``offset``, -1 for the high watermark; return the new log start offset (KIP-107).

@@ -14,6 +14,8 @@ from .changes import (
     GroupStored,
     LeaderEpochsBumped,
     OffsetsCommitted,
+    OffsetsDecided,
+    OffsetsPrepared,
     OffsetsRemoved,
     Partitions,
     PartitionsAdded,
@@ -26,10 +28,13 @@ from .changes import (
     StoredConsumerGroup,
     StoredGroup,
     StoredTopic,
+    StoredTransaction,
     TargetsStored,
     TopicConfigured,
     TopicCreated,
     TopicRemoved,
+    TransactionRemoved,
+    TransactionStored,
 )
 from .interface import Catalog
 
@@ -48,6 +53,8 @@ __all__ = [
     "GroupStored",
     "LeaderEpochsBumped",
     "OffsetsCommitted",
+    "OffsetsDecided",
+    "OffsetsPrepared",
     "OffsetsRemoved",
     "Partitions",
     "PartitionsAdded",
@@ -60,8 +67,11 @@ __all__ = [
     "StoredConsumerGroup",
     "StoredGroup",
     "StoredTopic",
+    "StoredTransaction",
     "TargetsStored",
     "TopicConfigured",
     "TopicCreated",
     "TopicRemoved",
+    "TransactionRemoved",
+    "TransactionStored",
 ]

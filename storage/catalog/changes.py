@@ -115,6 +115,30 @@ class CommittedOffset(NamedTuple):
     expire_ms: int
 
 
+class StoredTransaction(NamedTuple):
+    """What there is of a transactional id (Kafka's TransactionMetadata).
+
+    ``previous_producer_id``: before the last change; ``next_producer_id``: from the end of this transaction on, -1:
+    the same. ``last_epoch``: before the present one, -1 when nobody may come back with it. ``state``: Kafka's name of
+    it. ``version``: 2 where each end brings a new epoch (KIP-890), else 1. ``partitions``: (topic, index) pairs;
+    ``groups``: those that get offsets. ``start_ms``: -1 when there is no transaction.
+    """
+
+    transactional_id: str
+    producer_id: int
+    previous_producer_id: int
+    next_producer_id: int
+    epoch: int
+    last_epoch: int
+    timeout_ms: int
+    state: str
+    version: int
+    partitions: frozenset[tuple[str, int]]
+    groups: frozenset[str]
+    start_ms: int
+    updated_ms: int
+
+
 class TopicCreated(NamedTuple):
     topic: StoredTopic
 
@@ -236,6 +260,29 @@ class OffsetsRemoved(NamedTuple):
     partitions: Sequence[tuple[str, int]]
 
 
+class OffsetsPrepared(NamedTuple):
+    """Offsets that are committed when the transaction of ``producer_id`` is; until then nobody sees them."""
+
+    group_id: str
+    producer_id: int
+    offsets: Sequence[CommittedOffset]
+
+
+class OffsetsDecided(NamedTuple):
+    """What was prepared for ``producer_id`` is committed, or forgotten."""
+
+    producer_id: int
+    is_commit: bool
+
+
+class TransactionStored(NamedTuple):
+    transaction: StoredTransaction
+
+
+class TransactionRemoved(NamedTuple):
+    transactional_id: str
+
+
 Change = (
     TopicCreated
     | TopicRemoved
@@ -255,4 +302,8 @@ Change = (
     | TargetsStored
     | OffsetsCommitted
     | OffsetsRemoved
+    | OffsetsPrepared
+    | OffsetsDecided
+    | TransactionStored
+    | TransactionRemoved
 )

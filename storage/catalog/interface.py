@@ -14,6 +14,7 @@ from .changes import (
     StoredConsumerGroup,
     StoredGroup,
     StoredTopic,
+    StoredTransaction,
 )
 
 
@@ -98,8 +99,16 @@ class Catalog(Protocol):
         """Return one committed offset, or None."""
         ...
 
+    def pending_offsets(self, group_id: str) -> Sequence[tuple[str, int]]:
+        """Return the (topic, partition) pairs that transactions have prepared an offset for in this group."""
+        ...
+
+    def transactions(self) -> Sequence[StoredTransaction]:
+        """Return all transactional ids."""
+        ...
+
     def groups_with_offsets(self) -> Sequence[str]:
-        """Return the ids of all groups that have at least one committed offset."""
+        """Return the ids of all groups that have at least one offset, committed or prepared."""
         ...
 
     def close(self) -> None:

@@ -29,8 +29,9 @@ from .changes import (
     StoredConsumerGroup,
     StoredGroup,
     StoredTopic,
+    StoredTransaction,
 )
-from .statements import OFFSET_COLUMNS, WRITERS, consumer_member, partitions, resolved
+from .statements import OFFSET_COLUMNS, WRITERS, consumer_member, partitions, resolved, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,20 @@ MIGRATIONS = (
         state TEXT NOT NULL, assigned TEXT NOT NULL, revoking TEXT NOT NULL, classic TEXT,
         target TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (group_id, member_id)
     ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE transactions (
+        transactional_id TEXT PRIMARY KEY, producer_id INTEGER NOT NULL, previous_producer_id INTEGER NOT NULL,
+        next_producer_id INTEGER NOT NULL, epoch INTEGER NOT NULL, last_epoch INTEGER NOT NULL,
+        timeout_ms INTEGER NOT NULL, state TEXT NOT NULL, version INTEGER NOT NULL, partitions TEXT NOT NULL,
+        groups TEXT NOT NULL, start_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE pending_offsets (
+        producer_id INTEGER NOT NULL, group_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+        offset INTEGER NOT NULL, leader_epoch INTEGER NOT NULL, metadata TEXT NOT NULL, commit_ms INTEGER NOT NULL,
+        expire_ms INTEGER NOT NULL, PRIMARY KEY (producer_id, group_id, topic, partition)
+    ) WITHOUT ROWID;
+    CREATE INDEX pending_offsets_by_group ON pending_offsets (group_id);
     """,
 )
 
@@ -282,7 +297,14 @@ class SqliteCatalog:
         return CommittedOffset(*rows[0]) if rows else None
 
     def groups_with_offsets(self) -> list[str]:
-        return [group_id for (group_id,) in self._rows("SELECT DISTINCT group_id FROM offsets")]
+        rows = self._rows("SELECT group_id FROM offsets UNION SELECT group_id FROM pending_offsets")
+        return [group_id for (group_id,) in rows]
+
+    def pending_offsets(self, group_id: str) -> list[tuple[str, int]]:
+        return self._rows("SELECT DISTINCT topic, partition FROM pending_offsets WHERE group_id = ?", (group_id,))
+
+    def transactions(self) -> list[StoredTransaction]:
+        return [transaction(row) for row in self._rows("SELECT * FROM transactions ORDER BY transactional_id")]
 
     def close(self) -> None:
         with self._closed:

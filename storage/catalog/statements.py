@@ -17,6 +17,8 @@ from .changes import (
     GroupStored,
     LeaderEpochsBumped,
     OffsetsCommitted,
+    OffsetsDecided,
+    OffsetsPrepared,
     OffsetsRemoved,
     Partitions,
     PartitionsAdded,
@@ -24,10 +26,13 @@ from .changes import (
     ResourceConfigured,
     ScramCredentialRemoved,
     ScramCredentialStored,
+    StoredTransaction,
     TargetsStored,
     TopicConfigured,
     TopicCreated,
     TopicRemoved,
+    TransactionRemoved,
+    TransactionStored,
 )
 
 OFFSET_COLUMNS = "topic, partition, offset, leader_epoch, metadata, commit_ms, expire_ms"
@@ -43,7 +48,8 @@ def _create_topic(db: sqlite3.Connection, change: TopicCreated) -> None:
 
 def _remove_topic(db: sqlite3.Connection, change: TopicRemoved) -> None:
     db.execute("DELETE FROM topics WHERE name = ?", change)
-    db.execute("DELETE FROM offsets WHERE topic = ?", change)
+    for table in ("offsets", "pending_offsets"):
+        db.execute(f"DELETE FROM {table} WHERE topic = ?", change)
 
 
 def _configure_topic(db: sqlite3.Connection, change: TopicConfigured) -> None:
@@ -95,7 +101,8 @@ def _store_group(db: sqlite3.Connection, change: GroupStored) -> None:
 
 def _remove_group(db: sqlite3.Connection, change: GroupRemoved) -> None:
     _forget_group(db, GroupForgotten(change.group_id))
-    db.execute("DELETE FROM offsets WHERE group_id = ?", change)
+    for table in ("offsets", "pending_offsets"):
+        db.execute(f"DELETE FROM {table} WHERE group_id = ?", change)
 
 
 def _forget_group(db: sqlite3.Connection, change: GroupForgotten) -> None:
@@ -189,6 +196,48 @@ def _remove_offsets(db: sqlite3.Connection, change: OffsetsRemoved) -> None:
     )
 
 
+def _prepare_offsets(db: sqlite3.Connection, change: OffsetsPrepared) -> None:
+    db.executemany(
+        f"INSERT OR REPLACE INTO pending_offsets (producer_id, group_id, {OFFSET_COLUMNS})"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(change.producer_id, change.group_id, *offset) for offset in change.offsets],
+    )
+
+
+def _decide_offsets(db: sqlite3.Connection, change: OffsetsDecided) -> None:
+    if change.is_commit:
+        db.execute(
+            f"INSERT OR REPLACE INTO offsets (group_id, {OFFSET_COLUMNS})"
+            f" SELECT group_id, {OFFSET_COLUMNS} FROM pending_offsets WHERE producer_id = ?",
+            (change.producer_id,),
+        )
+    db.execute("DELETE FROM pending_offsets WHERE producer_id = ?", (change.producer_id,))
+
+
+def _store_transaction(db: sqlite3.Connection, change: TransactionStored) -> None:
+    row = change.transaction._asdict()
+    row["partitions"] = json.dumps(sorted(change.transaction.partitions))
+    row["groups"] = json.dumps(sorted(change.transaction.groups))
+    db.execute(_STORE_TRANSACTION, tuple(row.values()))
+
+
+def _remove_transaction(db: sqlite3.Connection, change: TransactionRemoved) -> None:
+    db.execute("DELETE FROM transactions WHERE transactional_id = ?", change)
+
+
+_STORE_TRANSACTION = (
+    f"INSERT OR REPLACE INTO transactions VALUES ({', '.join('?' for _ in StoredTransaction._fields)})"
+)
+
+
+def transaction(row: Sequence[Any]) -> StoredTransaction:
+    """Return the transaction of a row."""
+    encoded = dict(zip(StoredTransaction._fields, row, strict=True))
+    encoded["partitions"] = frozenset((topic, index) for topic, index in json.loads(encoded["partitions"]))
+    encoded["groups"] = frozenset(json.loads(encoded["groups"]))
+    return StoredTransaction(**encoded)
+
+
 WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     TopicCreated: _create_topic,
     TopicRemoved: _remove_topic,
@@ -208,4 +257,8 @@ WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     TargetsStored: _store_targets,
     OffsetsCommitted: _commit_offsets,
     OffsetsRemoved: _remove_offsets,
+    OffsetsPrepared: _prepare_offsets,
+    OffsetsDecided: _decide_offsets,
+    TransactionStored: _store_transaction,
+    TransactionRemoved: _remove_transaction,
 }

@@ -24,9 +24,9 @@ from support.consumer_members import (
     restarted_copy,
 )
 
+from barnabas.broker import patterns
 from barnabas.broker.errors import ApiError
 from barnabas.broker.groups import LeavingMember
-from barnabas.broker.groups.consumer import patterns
 from barnabas.broker.groups.consumer.deadlines import Deadline
 from barnabas.protocol.errors import ErrorCode as E
 from barnabas.storage.errors import CatalogError

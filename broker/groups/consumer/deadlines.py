@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ....storage.catalog import ConsumerMember
 from ....storage.errors import CatalogError
-from ..timers import Timers
+from ...timers import Timers
 from .group import ConsumerGroup
 from .member import MemberState
 

@@ -9,9 +9,9 @@ from ....protocol.errors import ErrorCode
 from ....storage.catalog import Catalog, Change, ConsumerMember, GroupForgotten
 from ....storage.clock import Clock
 from ...errors import ApiError
+from ...timers import Timers
 from ..config import GroupCoordinatorConfig
 from ..results import LeavingMember, LeftMember
-from ..timers import Timers
 from .assignors import Assignment
 from .classic import ClassicMembers
 from .deadlines import GroupTimes

@@ -21,10 +21,10 @@ from ....storage.catalog import (
     TargetsStored,
 )
 from ....storage.clock import Clock
+from ... import patterns
 from ...errors import ApiError
+from ...timers import Timers
 from ..config import GroupCoordinatorConfig
-from ..timers import Timers
-from . import patterns
 from .assignors import ASSIGNORS, Assignment, Subscriber
 from .deadlines import Deadlines, GroupTimes
 from .group import ConsumerGroup, GroupChange, KnownTopics, metadata_hash

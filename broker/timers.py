@@ -1,10 +1,10 @@
-"""All deadlines of all groups in one heap; nothing is polled."""
+"""Deadlines in one heap; nothing is polled."""
 
 import heapq
 import logging
 from collections.abc import Callable, Hashable
 
-from ...storage.clock import Clock
+from ..storage.clock import Clock
 
 HEAP_SLACK = 64  # dead entries a small heap may hold before it is rebuilt
 

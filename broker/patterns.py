@@ -1,12 +1,12 @@
-"""Regular expressions for topics, in RE2's syntax: matching takes time linear in the name, always."""
+"""Regular expressions of clients, in RE2's syntax: matching takes time linear in the name, always."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from ....protocol.errors import ErrorCode
-from ...errors import ApiError
+from ..protocol.errors import ErrorCode
+from .errors import ApiError
 
 # What a compiled expression may take; RE2 refuses what does not fit.
 MEMORY_BYTES_MAX = 2**20
@@ -14,16 +14,17 @@ MEMORY_BYTES_MAX = 2**20
 
 def check(regex: str) -> None:
     """Raises ApiError: INVALID_REGULAR_EXPRESSION."""
-    _compile(regex)
+    compiled(regex)
 
 
 def resolve(regexes: Iterable[str], names: Iterable[str]) -> dict[str, frozenset[str]]:
     """Return which of ``names`` each expression matches as a whole."""
     names = list(names)
-    return {regex: frozenset(filter(_compile(regex).fullmatch, names)) for regex in regexes}
+    return {regex: frozenset(filter(compiled(regex).fullmatch, names)) for regex in regexes}
 
 
-def _compile(regex: str) -> Any:
+def compiled(regex: str) -> Any:
+    """Return what matches names. Raises ApiError: INVALID_REGULAR_EXPRESSION."""
     import re2  # only where somebody subscribes to a pattern
 
     options = re2.Options()

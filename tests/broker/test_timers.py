@@ -1,6 +1,6 @@
 import pytest
 
-from barnabas.broker.groups.timers import HEAP_SLACK, Timers
+from barnabas.broker.timers import HEAP_SLACK, Timers
 from barnabas.storage.clock import ManualClock
 
 
