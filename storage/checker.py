@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .aborted import TRANSACTION_INDEX_SUFFIX, read_entries
 from .checkpoints import LeaderEpochs, read_offsets
 from .clock import SystemClock
 from .datadir import (
@@ -162,6 +163,11 @@ class _Walk:
                 if last_offsets.get(position) != segment.base_offset + offset:
                     yield path, f"the entry for offset {segment.base_offset + offset} points to no batch of it"
                     break
+        path = segment.path(TRANSACTION_INDEX_SUFFIX)
+        if self._readable(path, read_entries):
+            entries = read_entries(path)
+            if entries and entries[-1].last_offset >= end:
+                yield path, "points beyond the end of its segment"
         path = segment.path(TIME_INDEX_SUFFIX)
         if self._readable(path, TimeIndex.load):
             last = TimeIndex.load(path).last()

@@ -4,7 +4,8 @@ import errno
 import logging
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ..protocol.records import (
     read_end_transaction_marker,
     read_header,
 )
-from .aborted import AbortedTransaction
+from .aborted import AbortedTransaction, TransactionIndex
 from .checkpoints import LeaderEpochs, sync_directory
 from .clock import Clock
 from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
@@ -127,22 +128,12 @@ class SegmentedLog:
             if self._must_roll(segment, len(marker), offset, header.max_timestamp):
                 segment = self.roll()
             aborted = self.producers.aborted_by(header, end, offset)
-            if aborted is not None:
-                self._index_aborted(segment, aborted)
-            self._write(segment, marker, header, leader_epoch)
+            with _indexed(segment.aborted, aborted):
+                self._write(segment, marker, header, leader_epoch)
         except OSError as error:
             raise self.failed(error) from error
         self.producers.end_transaction(header, end, offset)
         return Appended(offset, -1)
-
-    def _index_aborted(self, segment: Segment, aborted: AbortedTransaction) -> None:
-        """Write the entry first: one without a marker does no harm, a marker without an entry would."""
-        index = segment.aborted
-        try:
-            index.truncate(aborted.last_offset)  # what is left of a marker that could not be written
-            index.append(aborted)
-        except IndexCorrupt as error:
-            raise LogCorrupt(str(error)) from error
 
     @property
     def last_stable_offset(self) -> int:
@@ -412,3 +403,21 @@ class SegmentedLog:
         """Close the files, whatever state they are in."""
         for segment in self.segments:
             segment.close()
+
+
+@contextmanager
+def _indexed(index: TransactionIndex, aborted: AbortedTransaction | None) -> Iterator[None]:
+    """Write the entry before the marker, and take it back when that cannot be written: an entry without a marker does
+    no harm, a marker without an entry would. Raises OSError, LogCorrupt."""
+    if aborted is None:
+        yield
+        return
+    try:
+        index.append(aborted)
+    except IndexCorrupt as error:
+        raise LogCorrupt(str(error)) from error
+    try:
+        yield
+    except OSError:
+        index.truncate(aborted.last_offset)
+        raise

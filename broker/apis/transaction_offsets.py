@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...protocol.errors import ErrorCode
-from ...protocol.messages.transactions import (
+from ...protocol.messages.transaction_offsets import (
     TxnOffsetCommitRequest,
     TxnOffsetCommitResponse,
     TxnOffsetCommitResponsePartition,

@@ -294,10 +294,11 @@ class Partition:
         ]
         return RecordsRefused(ErrorCode.INVALID_TIMESTAMP, "One or more records have been rejected", wrong)
 
-    def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool, end_offset: int) -> Slice:
-        """Return batches from ``fetch_offset`` to ``end_offset``, the high watermark or the last stable offset; see
-        ``PartitionLog.read``."""
-        return self.log.read(fetch_offset, max_bytes, at_least_one, end_offset)
+    def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool, end_offset: int | None = None) -> Slice:
+        """Return batches from ``fetch_offset`` to ``end_offset`` or the high watermark; see ``PartitionLog.read``."""
+        return self.log.read(
+            fetch_offset, max_bytes, at_least_one, self.high_watermark if end_offset is None else end_offset
+        )
 
     def delete_records(self, offset: int) -> int:
         """Delete what lies before ``offset``, -1 for the high watermark; return the new log start offset (KIP-107).

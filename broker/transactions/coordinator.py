@@ -6,16 +6,14 @@ when they are where they have to be, that is committed too; what a crash leaves 
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from ...protocol.errors import ErrorCode
 from ...storage.catalog import (
     Catalog,
     Change,
-    CommittedOffset,
     OffsetsDecided,
-    OffsetsPrepared,
     StoredTransaction,
     TransactionRemoved,
     TransactionStored,
@@ -174,10 +172,6 @@ class TransactionCoordinator:
         transaction = self._check(transactional_id, producer)
         if part not in transaction.groups and part not in transaction.partitions:
             raise ApiError(ErrorCode.TRANSACTION_ABORTABLE, "it is not part of the transaction")
-
-    def prepare_offsets(self, group_id: str, producer_id: int, offsets: Sequence[CommittedOffset]) -> None:
-        """Keep offsets that count when the transaction is committed. Raises CatalogError."""
-        self._catalog.commit(OffsetsPrepared(group_id, producer_id, offsets))
 
     def _check(self, transactional_id: str, producer: Producer) -> StoredTransaction:
         if not transactional_id:

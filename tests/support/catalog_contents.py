@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from barnabas.storage.catalog import ConsumerMember, StoredConsumerGroup
+from barnabas.storage.catalog import ConsumerMember, StoredConsumerGroup, StoredTransaction
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 
-EMPTY: dict[str, Any] = {
-    kind: {} for kind in ("topics", "configs", "quotas", "scram", "consumers", "members", "groups", "offsets")
-}
+KINDS = "topics configs quotas scram consumers members groups offsets pending transactions"
+EMPTY: dict[str, Any] = {kind: {} for kind in KINDS.split()}
 PARTS = {b"o" * 16: frozenset({0, 2})}
+TRANSACTION = StoredTransaction(
+    "t", 7, 7, -1, 2, 1, 60_000, "Ongoing", 2, frozenset({("orders", 1)}), frozenset({"g"}), 5, 6
+)
 CONSUMERS = StoredConsumerGroup("c", 3, 2, 2**55, {"o.*": frozenset({"orders"})}, -1)
 READER = ConsumerMember(
     "r", "i", None, "client", "/::1", 9, ("orders",), "o.*", "range", 2, 1, "unrevoked", PARTS, {}, None
@@ -28,5 +30,7 @@ def dump(catalog: SqliteCatalog) -> dict[str, Any]:
             (name, member.member_id): (member, target) for name, member, target in catalog.consumer_members()
         },
         "groups": {group.group_id: group for group in catalog.groups()},
-        "offsets": {group_id: {o[:2]: o for o in catalog.offsets(group_id)} for group_id in group_ids},
+        "pending": {each: sorted(pending) for each in group_ids if (pending := catalog.pending_offsets(each))},
+        "transactions": {each.transactional_id: each for each in catalog.transactions()},
+        "offsets": {each: {o[:2]: o for o in offsets} for each in group_ids if (offsets := catalog.offsets(each))},
     }

@@ -36,6 +36,11 @@ RANGES = {
     21: (0, 2),
     22: (0, 5),
     23: (2, 4),
+    24: (0, 5),
+    25: (0, 4),
+    26: (0, 5),
+    27: (1, 2),
+    28: (0, 5),
     29: (1, 3),
     30: (1, 3),
     31: (1, 3),
@@ -84,11 +89,13 @@ def test_the_ranges_of_what_is_built_are_offered(wire: Wire, version: int) -> No
         supported_features=[
             *([SupportedFeatureKey(name="group.version", min_version=0, max_version=1)] if version >= 4 else []),
             SupportedFeatureKey(name="metadata.version", min_version=7, max_version=30),
+            *([SupportedFeatureKey(name="transaction.version", max_version=2)] if version >= 4 else []),
         ],
         finalized_features_epoch=0,
         finalized_features=[
             FinalizedFeatureKey(name="group.version", max_version_level=1, min_version_level=1),
             FinalizedFeatureKey(name="metadata.version", max_version_level=30, min_version_level=30),
+            FinalizedFeatureKey(name="transaction.version", max_version_level=2, min_version_level=2),
         ],
     )
     assert wire.call(NAMED, version) == as_of(expected, version)

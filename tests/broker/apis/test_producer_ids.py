@@ -1,5 +1,5 @@
 import pytest
-from support.calls import both_ends, every_version
+from support.calls import both_ends, every_version, fresh
 from support.process import BrokerProcess
 from support.wire import Wire
 
@@ -31,9 +31,37 @@ def test_a_producer_that_starts_again_gets_a_new_id(wire: Wire, version: int) ->
 
 
 @both_ends(InitProducerIdRequest)
-@pytest.mark.parametrize("transactional_id", ["", "an id"])
-def test_transactional_ids_are_refused(wire: Wire, version: int, transactional_id: str) -> None:
-    assert wire.call(ask(transactional_id=transactional_id), version) == REFUSED
+def test_a_transactional_id_keeps_its_producer_id_and_gets_the_next_epoch(wire: Wire, version: int) -> None:
+    name = fresh("transactional")
+    first, second = (wire.call(ask(transactional_id=name), version) for _ in range(2))
+    assert (first.error_code, first.producer_epoch) == (0, 0)
+    assert second == InitProducerIdResponse(producer_id=first.producer_id, producer_epoch=1)
+
+
+@both_ends(InitProducerIdRequest)
+@pytest.mark.parametrize(
+    ("name", "timeout_ms", "code"),
+    [
+        ("", 1000, ErrorCode.INVALID_REQUEST),
+        ("an id", 0, ErrorCode.INVALID_TRANSACTION_TIMEOUT),
+        ("an id", 900_001, ErrorCode.INVALID_TRANSACTION_TIMEOUT),
+    ],
+)
+def test_what_no_transaction_can_have(wire: Wire, version: int, name: str, timeout_ms: int, code: ErrorCode) -> None:
+    request = ask(transactional_id=name, transaction_timeout_ms=timeout_ms)
+    assert wire.call(request, version) == InitProducerIdResponse(error_code=code, producer_id=-1, producer_epoch=-1)
+
+
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [(3, ErrorCode.INVALID_PRODUCER_EPOCH), (4, ErrorCode.PRODUCER_FENCED), (5, ErrorCode.PRODUCER_FENCED)],
+)
+def test_a_producer_that_was_replaced_cannot_go_on(wire: Wire, version: int, code: ErrorCode) -> None:
+    name = fresh("transactional")
+    first = wire.call(ask(transactional_id=name), version)
+    wire.call(ask(transactional_id=name), version)
+    again = ask(transactional_id=name, producer_id=first.producer_id, producer_epoch=first.producer_epoch)
+    assert wire.call(again, version).error_code == code
 
 
 @both_ends(InitProducerIdRequest, since=3)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.catalog_contents import CONSUMERS, EMPTY, PARTS, READER, dump
+from support.catalog_contents import CONSUMERS, EMPTY, PARTS, READER, TRANSACTION, dump
 
 from barnabas.storage.catalog import (
     Change,
@@ -20,6 +20,8 @@ from barnabas.storage.catalog import (
     GroupStored,
     LeaderEpochsBumped,
     OffsetsCommitted,
+    OffsetsDecided,
+    OffsetsPrepared,
     OffsetsRemoved,
     PartitionsAdded,
     QuotasStored,
@@ -33,6 +35,8 @@ from barnabas.storage.catalog import (
     TopicConfigured,
     TopicCreated,
     TopicRemoved,
+    TransactionRemoved,
+    TransactionStored,
 )
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.clock import ManualClock
@@ -40,6 +44,7 @@ from barnabas.storage.errors import CatalogError
 
 NAMES = st.sampled_from(["a", "b", "c"])
 GROUPS = st.sampled_from(["g", "h"])
+PRODUCERS = st.sampled_from([7, 8])
 TOPICS = st.builds(
     StoredTopic,
     st.binary(min_size=16, max_size=16),
@@ -98,6 +103,10 @@ CHANGES = st.one_of(
     st.builds(GroupStored, STORED_GROUPS),
     st.builds(GroupRemoved, GROUPS),
     st.builds(OffsetsCommitted, GROUPS, st.lists(OFFSETS, max_size=4)),
+    st.builds(OffsetsPrepared, GROUPS, PRODUCERS, st.lists(OFFSETS, max_size=4)),
+    st.builds(OffsetsDecided, PRODUCERS, st.booleans()),
+    st.builds(TransactionStored, st.builds(TRANSACTION._replace, transactional_id=NAMES, epoch=st.integers(0, 9))),
+    st.builds(TransactionRemoved, NAMES),
     st.builds(OffsetsRemoved, GROUPS, st.lists(st.tuples(NAMES, st.integers(0, 3)), max_size=3)),
 )
 
@@ -122,7 +131,7 @@ def change_model(model: dict[str, Any], change: Change) -> None:
             topics[topic.name] = topic
         case TopicRemoved(name):
             topics.pop(name, None)
-            for committed in offsets.values():
+            for committed in (*offsets.values(), *model["prepared"].values()):
                 for key in [key for key in committed if key[0] == name]:
                     del committed[key]
         case TopicConfigured(name, configs):
@@ -166,6 +175,19 @@ def change_model(model: dict[str, Any], change: Change) -> None:
         case GroupRemoved(group_id):
             forget(model, group_id)
             offsets.pop(group_id, None)
+            for key in [key for key in model["prepared"] if key[1] == group_id]:
+                del model["prepared"][key]
+        case OffsetsPrepared(group_id, producer_id, prepared):
+            model["prepared"].setdefault((producer_id, group_id), {}).update({o[:2]: o for o in prepared})
+        case OffsetsDecided(producer_id, is_commit):
+            for key in [key for key in model["prepared"] if key[0] == producer_id]:
+                decided = model["prepared"].pop(key)
+                if is_commit:
+                    offsets.setdefault(key[1], {}).update(decided)
+        case TransactionStored(transaction):
+            model["transactions"][transaction.transactional_id] = transaction
+        case TransactionRemoved(transactional_id):
+            model["transactions"].pop(transactional_id, None)
         case OffsetsCommitted(group_id, committed):
             offsets.setdefault(group_id, {}).update({o[:2]: o for o in committed})
         case OffsetsRemoved(group_id, partitions):
@@ -178,7 +200,7 @@ def change_model(model: dict[str, Any], change: Change) -> None:
 def test_it_does_what_a_dict_does(tmp_path_factory, commits, data):
     path = tmp_path_factory.mktemp("model") / "catalog.sqlite"
     catalog = SqliteCatalog(path, ManualClock())
-    model: dict[str, Any] = {kind: {} for kind in EMPTY}
+    model: dict[str, Any] = {kind: {} for kind in (*EMPTY, "prepared")}
     for changes in commits:
         changed = copy.deepcopy(model)
         try:
@@ -197,5 +219,9 @@ def test_it_does_what_a_dict_does(tmp_path_factory, commits, data):
                 catalog = SqliteCatalog(path, ManualClock())
             case "checkpoint":
                 catalog.checkpoint()
-        assert dump(catalog) == model
+        pending: dict[str, set[tuple[str, int]]] = {}
+        for (_, group_id), rows in model["prepared"].items():
+            pending.setdefault(group_id, set()).update(rows)
+        model["pending"] = {group_id: sorted(keys) for group_id, keys in pending.items() if keys}
+        assert dump(catalog) | {"prepared": model["prepared"]} == model
     catalog.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.catalog_contents import CONSUMERS, EMPTY, PARTS, READER, dump
+from support.catalog_contents import CONSUMERS, EMPTY, PARTS, READER, TRANSACTION, dump
 
 from barnabas.storage.catalog import (
     Change,
@@ -25,6 +25,8 @@ from barnabas.storage.catalog import (
     GroupStored,
     LeaderEpochsBumped,
     OffsetsCommitted,
+    OffsetsDecided,
+    OffsetsPrepared,
     OffsetsRemoved,
     PartitionsAdded,
     QuotasStored,
@@ -37,6 +39,8 @@ from barnabas.storage.catalog import (
     TopicConfigured,
     TopicCreated,
     TopicRemoved,
+    TransactionRemoved,
+    TransactionStored,
 )
 from barnabas.storage.catalog.sqlite import MIGRATIONS, SqliteCatalog
 from barnabas.storage.clock import ManualClock, SystemClock
@@ -123,6 +127,33 @@ def test_a_group_goes_with_its_members_and_offsets(catalog):
     assert catalog.groups()[0].members == []
 
 
+def test_a_transactional_id_comes_back_as_it_was_stored(catalog):
+    catalog.commit(TransactionStored(TRANSACTION))
+    assert catalog.transactions() == [TRANSACTION]
+    other = TRANSACTION._replace(state="Empty", partitions=frozenset(), groups=frozenset())
+    catalog.commit(TransactionStored(other))
+    assert catalog.transactions() == [other]
+    catalog.commit(TransactionRemoved("t"))
+    assert catalog.transactions() == []
+
+
+@pytest.mark.parametrize("is_commit", [True, False])
+def test_prepared_offsets_count_when_that_is_decided(catalog, is_commit):
+    old, new = offset(value=1), offset(value=2)
+    catalog.commit(OffsetsCommitted("g", [old]), OffsetsPrepared("g", 7, [new]), OffsetsPrepared("h", 8, [new]))
+    assert (catalog.offsets("g"), catalog.pending_offsets("g")) == ([old], [("orders", 0)])
+    assert catalog.groups_with_offsets() == ["g", "h"]
+    catalog.commit(OffsetsDecided(7, is_commit))
+    assert (catalog.offsets("g"), catalog.pending_offsets("g")) == ([new if is_commit else old], [])
+    assert catalog.pending_offsets("h") == [("orders", 0)]
+
+
+@pytest.mark.parametrize("change", [TopicRemoved("orders"), GroupRemoved("g")])
+def test_prepared_offsets_go_with_their_topic_and_their_group(catalog, change):
+    catalog.commit(TopicCreated(ORDERS), OffsetsPrepared("g", 7, [offset()]), change)
+    assert catalog.pending_offsets("g") == []
+
+
 def test_offsets_are_overwritten_and_removed_one_by_one(catalog):
     catalog.commit(OffsetsCommitted("g", [offset(partition=n, metadata="é\0\U0001f600") for n in range(3)]))
     catalog.commit(OffsetsCommitted("g", [offset(partition=1, value=2**63 - 1)]))
@@ -152,6 +183,8 @@ def test_offsets_are_overwritten_and_removed_one_by_one(catalog):
         GroupRemoved("old"),
         OffsetsCommitted("g", [offset()]),
         OffsetsRemoved("old", [("events", 0)]),
+        OffsetsPrepared("g", 7, [offset()]),
+        TransactionStored(TRANSACTION),
     ],
     ids=lambda change: type(change).__name__,
 )
@@ -241,6 +274,8 @@ def test_a_damaged_page_is_a_catalog_error_when_it_is_met(path):
         ScramCredentialStored(CREDENTIAL),
         ConsumerGroupStored(CONSUMERS),
         ConsumerMembersStored("c", [READER]),
+        TransactionStored(TRANSACTION),
+        OffsetsPrepared("g", 7, [offset()]),
     )
     catalog.close()
     size = path.stat().st_size

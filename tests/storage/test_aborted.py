@@ -1,0 +1,220 @@
+"""Open and aborted transactions in the log: the last stable offset, the index, and both after restarts."""
+
+import errno
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.logs import LogFolder, Settings, append, batches_of, sync
+
+from barnabas.protocol.records import Record, build_batch, end_transaction_marker
+from barnabas.storage.aborted import AbortedTransaction, TransactionIndex, read_entries
+from barnabas.storage.errors import (
+    CoordinatorEpochStale,
+    LogCorrupt,
+    LogOffline,
+    ProducerEpochStale,
+    TransactionStateInvalid,
+)
+from barnabas.storage.index import IndexCorrupt
+
+TIME = 1_700_000_000_000
+
+
+def data(producer_id: int, sequence: int, epoch: int = 0, is_transactional: bool = True, size: int = 10) -> bytearray:
+    return bytearray(
+        build_batch(
+            [Record(0, TIME, None, bytes(size))],
+            producer_id=producer_id,
+            producer_epoch=epoch,
+            base_sequence=sequence,
+            is_transactional=is_transactional,
+        )
+    )
+
+
+def end(log: Any, producer_id: int, is_commit: bool, epoch: int = 0, coordinator_epoch: int = 0, **how: bool) -> int:
+    marker = end_transaction_marker(
+        commit=is_commit,
+        producer_id=producer_id,
+        producer_epoch=epoch,
+        coordinator_epoch=coordinator_epoch,
+        timestamp=TIME,
+    )
+    return log.end_transaction(memoryview(bytearray(marker)), 0, how.get("must_bump", False)).base_offset
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> LogFolder:
+    return LogFolder(tmp_path / "data")
+
+
+@pytest.fixture
+def log(folder: LogFolder) -> Any:
+    return folder.open()
+
+
+def test_the_last_stable_offset_is_where_the_oldest_open_transaction_begins(log):
+    append(log, data(1, 0))
+    append(log, data(2, 0))
+    assert log.last_stable_offset == 0
+    end(log, 1, True)
+    assert log.last_stable_offset == 1
+    end(log, 2, False)
+    assert log.last_stable_offset == log.log_end_offset == 4
+
+
+def test_what_was_aborted_is_told_as_far_as_it_was_read(log):
+    for number in range(3):
+        append(log, data(number, 0))
+    for number in (2, 0, 1):
+        end(log, number, number == 1)
+    assert log.aborted(0, log.read(0, 2**20, True).batches) == [
+        AbortedTransaction(2, 2, 3, 0),
+        AbortedTransaction(0, 0, 4, 1),
+    ]
+    first = log.read(0, 1, True).batches
+    assert log.aborted(0, first) == [AbortedTransaction(0, 0, 4, 1)]
+    assert log.aborted(4, log.read(4, 2**20, True).batches) == [AbortedTransaction(0, 0, 4, 1)]
+    assert log.aborted(5, log.read(5, 2**20, True).batches) == []
+
+
+def test_a_marker_of_who_has_nothing_open_aborts_nothing(log):
+    end(log, 7, False)
+    assert log.aborted(0, log.read(0, 2**20, True).batches) == []
+    assert (log.last_stable_offset, log.log_end_offset) == (1, 1)
+
+
+def test_a_marker_fences_who_comes_with_an_older_epoch(log):
+    append(log, data(1, 0))
+    end(log, 1, False, epoch=1, coordinator_epoch=3)
+    with pytest.raises(ProducerEpochStale):
+        append(log, data(1, 1))
+    with pytest.raises(ProducerEpochStale):
+        end(log, 1, False, epoch=0)
+    with pytest.raises(ProducerEpochStale):
+        end(log, 1, False, epoch=1, must_bump=True)
+    with pytest.raises(CoordinatorEpochStale):
+        end(log, 1, False, epoch=1, coordinator_epoch=2)
+    append(log, data(1, 0, epoch=1))
+
+
+def test_a_producer_writes_nothing_beside_its_open_transaction(log):
+    append(log, data(1, 0))
+    with pytest.raises(TransactionStateInvalid):
+        append(log, data(1, 1, is_transactional=False))
+
+
+def test_an_entry_whose_marker_could_not_be_written_is_taken_back(log, monkeypatch):
+    append(log, data(1, 0))
+    segment = log.segments[-1]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(segment), "append", full)
+        with pytest.raises(LogOffline):
+            end(log, 1, False)
+    assert (read_entries(segment.aborted.path), log.last_stable_offset) == ([], 0)
+    append(log, data(1, 1))
+    end(log, 1, False)
+    assert read_entries(segment.aborted.path) == [AbortedTransaction(1, 0, 2, 3)]
+
+
+def test_an_index_that_is_none_is_told_when_it_is_read(folder, log):
+    append(log, data(1, 0))
+    end(log, 1, False)
+    path = log.segments[-1].aborted.path
+    log.close()
+    path.write_bytes(path.read_bytes()[:-1])
+    again = folder.open()
+    with pytest.raises(LogCorrupt):
+        again.aborted(0, again.read(0, 100, True).batches)
+
+
+@pytest.mark.parametrize(
+    "content", [b"x", b"\0" * 35, b"\xff" * 34, (b"\0\0" + b"\0" * 32) * 2], ids=["short", "long", "version", "order"]
+)
+def test_a_file_that_is_no_transaction_index(tmp_path, content):
+    path = tmp_path / "0.txnindex"
+    path.write_bytes(content)
+    with pytest.raises(IndexCorrupt):
+        _ = TransactionIndex(path).entries
+
+
+PRODUCERS = st.integers(0, 3)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("data"), PRODUCERS),
+        st.tuples(st.just("commit"), PRODUCERS),
+        st.tuples(st.just("abort"), PRODUCERS),
+        st.tuples(st.sampled_from(["reopen", "crash", "flush", "read"]), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@given(steps=STEPS, segment_bytes=st.sampled_from([300, 1000, 10**6]))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_reader_sees_what_a_list_says_it_should(steps, segment_bytes):
+    """``decided``: each record's fate, None while it is open; the reader drops what it is told was aborted."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = LogFolder(Path(name) / "data", Settings(segment_bytes=segment_bytes))
+        log = folder.open()
+        sequences = dict.fromkeys(range(4), 0)
+        began: dict[int, int] = {}
+        decided: dict[int, bool | None] = {}
+        owner: dict[int, int] = {}
+        for what, producer in [*steps, ("crash", 0), ("read", 0)]:
+            match what:
+                case "data":
+                    offset = append(log, data(producer, sequences[producer], size=30)).base_offset
+                    sequences[producer] += 1
+                    began.setdefault(producer, offset)
+                    decided[offset], owner[offset] = None, producer
+                case "commit" | "abort":
+                    end(log, producer, what == "commit")
+                    if producer in began:
+                        for offset in decided:
+                            if owner[offset] == producer and decided[offset] is None:
+                                decided[offset] = what == "commit"
+                        del began[producer]
+                case "flush":
+                    sync(log)
+                    log.checkpoint()
+                case "reopen":
+                    log.close()
+                    log = folder.open()
+                case "crash":
+                    recovery_point = log.recovery_point
+                    log.let_go()
+                    log = folder.open(recovery_point)
+            stable = min(began.values(), default=log.log_end_offset)
+            assert log.last_stable_offset == stable
+            for start in {0, stable // 2}:
+                seen = committed_from(log, start, stable)
+                assert seen == [offset for offset, fate in decided.items() if fate and start <= offset < stable]
+        folder.close(log)
+        assert folder.problems() == []
+
+
+def committed_from(log: Any, offset: int, end_offset: int) -> list[int]:
+    """Read as a consumer at read_committed does: drop batches of aborted producers until their markers."""
+    seen = []
+    while offset < end_offset:
+        batches = log.read(offset, 200, True, end_offset).batches
+        aborted = sorted(log.aborted(offset, batches), key=lambda entry: entry.first_offset)
+        dropped: set[int] = set()
+        for header, _ in batches_of(batches):
+            while aborted and aborted[0].first_offset <= header.last_offset:
+                dropped.add(aborted.pop(0).producer_id)
+            if header.is_control:
+                dropped.discard(header.producer_id)
+            elif header.producer_id not in dropped and header.base_offset >= offset:
+                seen.append(header.base_offset)
+            offset = max(offset, header.next_offset)
+    return seen
