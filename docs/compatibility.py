@@ -60,6 +60,12 @@ TAIL = """
   `group.consumer.assignment.interval.ms` has no effect.
 - A member of such a group commits with the epoch since which it has a partition, as in Kafka; after a restart of the
   broker it counts as having got its partitions at its present epoch.
+- A transaction that takes too long is aborted when its time is up; Kafka looks for those every ten seconds
+  (`transaction.abort.timed.out.transaction.cleanup.interval.ms`, which has no effect here).
+- A producer that starts while its predecessor's transaction is open need not try again: the transaction is aborted
+  first, and the answer has the new epoch.
+- Offsets in a transaction are committed when its end is decided, which is before the markers are written.
+- Two-phase commit (KIP-939) is not there, as by default in Kafka.
 - Error messages are in our own words where Kafka's say less.
 - Fetch sessions remember 200,000 partitions together; who asks for more names them in every request.
 """

@@ -160,7 +160,7 @@ class Partition:
         """
         header = self._check(batch)
         log = self._log or self.log
-        if header.is_transactional:
+        if header.attributes > Codec.ZSTD and header.is_transactional:
             self._check_transaction(header, log, guard)
         if self.config.compression_type != "producer":
             batch, header = self._compressed(batch, header)
