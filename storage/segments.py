@@ -138,7 +138,8 @@ class SegmentedLog:
     @property
     def last_stable_offset(self) -> int:
         first = self.producers.first_open_offset
-        return self.log_end_offset if first is None else first
+        # The beginning of a transaction may have been deleted.
+        return self.log_end_offset if first is None else max(first, self.log_start_offset)
 
     def aborted(self, offset: int, batches: memoryview) -> list[AbortedTransaction]:
         found: list[AbortedTransaction] = []

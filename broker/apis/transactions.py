@@ -239,5 +239,6 @@ async def write_txn_markers(request: WriteTxnMarkersRequest, context: Context) -
                 codes[name, index] = ErrorCode.NONE
             except Exception as error:
                 codes[name, index] = code_for(error)
+            await asyncio.sleep(0)  # there may be many, and others want to be served
         results.append(_marked(marker, codes))
     return WriteTxnMarkersResponse(markers=results)

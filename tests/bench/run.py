@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import decode, groups, load
+from bench import decode, groups, load, transactions
 from bench.servers import CORES, ROUNDS, SECONDS, broker, plain_server
 from support.process import BrokerProcess
 from support.wire import Wire
@@ -160,6 +160,7 @@ def main() -> None:
         "commits": groups.commits,
         "rebalance": groups.rebalances,
         "idle": groups.idle,
+        "transactions": transactions.transactions,
     }
     for name, part in parts.items():
         if not only or name in only:

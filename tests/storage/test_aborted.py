@@ -67,6 +67,16 @@ def test_the_last_stable_offset_is_where_the_oldest_open_transaction_begins(log)
     assert log.last_stable_offset == log.log_end_offset == 4
 
 
+def test_an_open_transaction_whose_beginning_is_deleted_holds_back_what_is_left(log):
+    append(log, data(1, 0))
+    append(log, data(1, 1))
+    log.delete_before(1)
+    assert log.last_stable_offset == 1
+    end(log, 1, False)
+    assert log.last_stable_offset == 3
+    assert log.aborted(1, log.read(1, 2**20, True).batches) == [AbortedTransaction(1, 0, 2, 3)]
+
+
 def test_what_was_aborted_is_told_as_far_as_it_was_read(log):
     for number in range(3):
         append(log, data(number, 0))

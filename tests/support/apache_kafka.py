@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +92,10 @@ def install() -> Path:
     return _HOME
 
 
+def is_installed() -> bool:
+    return (_HOME / "install.done").is_file()
+
+
 def _archive_classes() -> None:
     """Let the JVM keep the classes that a tool loads: the next tools start in half the time."""
     impatient = _HOME / "impatient.properties"
@@ -147,14 +151,16 @@ class ApacheKafka:
     Has the shape of ``BrokerProcess``; the ports stay the same from start to start.
     """
 
-    def __init__(self, data_dir: Path, *properties: str) -> None:
-        """``properties``: lines of a server.properties file, which win."""
+    def __init__(self, data_dir: Path, *properties: str, jvm: Sequence[str] = ()) -> None:
+        """``properties``: lines of a server.properties file, which win; ``jvm``: options of java that win, too: ours
+        make it start soon, not run fast."""
         self.data_dir = data_dir
         self.log = data_dir.with_name(data_dir.name + ".log")
         self.port = _free_port()
         self._controller_port = _free_port()
         self._settings = data_dir.with_name(data_dir.name + ".properties")
         self._properties = properties
+        self._jvm = jvm
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -171,7 +177,7 @@ class ApacheKafka:
         if not (self.data_dir / "meta.properties").is_file():
             self._format()
         with self.log.open("ab") as log:
-            command = java("kafka.Kafka", str(self._settings), heap="512m", level="INFO")
+            command = java(*self._jvm, "kafka.Kafka", str(self._settings), heap="512m", level="INFO")
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
@@ -195,9 +201,9 @@ class ApacheKafka:
 
     @staticmethod
     @contextlib.contextmanager
-    def running(data_dir: Path, *properties: str) -> Iterator["ApacheKafka"]:
+    def running(data_dir: Path, *properties: str, jvm: Sequence[str] = ()) -> Iterator["ApacheKafka"]:
         """Apache Kafka for the length of a ``with`` block."""
-        kafka = ApacheKafka(data_dir, *properties).start()
+        kafka = ApacheKafka(data_dir, *properties, jvm=jvm).start()
         try:
             yield kafka
         finally:
