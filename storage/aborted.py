@@ -8,6 +8,8 @@ aborted records through.
 import errno
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +63,19 @@ class TransactionIndex:
             os.close(fd)
         entries.append(aborted)
         self._dirty = True
+
+    @contextmanager
+    def holding(self, aborted: AbortedTransaction | None) -> Iterator[None]:
+        """Have the entry here while its marker is written, and take it back when that fails. Raises OSError,
+        IndexCorrupt."""
+        if aborted is not None:
+            self.append(aborted)
+        try:
+            yield
+        except OSError:
+            if aborted is not None:
+                self.truncate(aborted.last_offset)
+            raise
 
     def truncate(self, offset: int) -> None:
         """Drop the entries of markers at ``offset`` and beyond; a file that cannot be read counts as empty.

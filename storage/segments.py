@@ -4,8 +4,7 @@ import errno
 import logging
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from ..protocol.records import (
     read_end_transaction_marker,
     read_header,
 )
-from .aborted import AbortedTransaction, TransactionIndex
+from .aborted import AbortedTransaction
 from .checkpoints import LeaderEpochs, sync_directory
 from .clock import Clock
 from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
@@ -128,8 +127,10 @@ class SegmentedLog:
             if self._must_roll(segment, len(marker), offset, header.max_timestamp):
                 segment = self.roll()
             aborted = self.producers.aborted_by(header, end, offset)
-            with _indexed(segment.aborted, aborted):
+            with segment.aborted.holding(aborted):
                 self._write(segment, marker, header, leader_epoch)
+        except IndexCorrupt as error:
+            raise LogCorrupt(str(error)) from error
         except OSError as error:
             raise self.failed(error) from error
         self.producers.end_transaction(header, end, offset)
@@ -404,21 +405,3 @@ class SegmentedLog:
         """Close the files, whatever state they are in."""
         for segment in self.segments:
             segment.close()
-
-
-@contextmanager
-def _indexed(index: TransactionIndex, aborted: AbortedTransaction | None) -> Iterator[None]:
-    """Write the entry before the marker, and take it back when that cannot be written: an entry without a marker does
-    no harm, a marker without an entry would. Raises OSError, LogCorrupt."""
-    if aborted is None:
-        yield
-        return
-    try:
-        index.append(aborted)
-    except IndexCorrupt as error:
-        raise LogCorrupt(str(error)) from error
-    try:
-        yield
-    except OSError:
-        index.truncate(aborted.last_offset)
-        raise
