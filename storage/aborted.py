@@ -8,7 +8,7 @@ aborted records through.
 import errno
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -78,17 +78,19 @@ class TransactionIndex:
             raise
 
     def truncate(self, offset: int) -> None:
-        """Drop the entries of markers at ``offset`` and beyond; a file that cannot be read counts as empty.
+        """Drop the entries of markers at ``offset`` and beyond; see ``keep``. Raises OSError."""
+        self.keep(lambda entry: entry.last_offset < offset)
 
-        Raises OSError.
-        """
+    def keep(self, is_kept: Callable[[AbortedTransaction], bool]) -> None:
+        """Drop the other entries; a file that cannot be read counts as empty. Raises OSError."""
         try:
             entries = self.entries
         except IndexCorrupt:
             entries = []
-        kept = [entry for entry in entries if entry.last_offset < offset]
-        if self.path.exists():
-            os.truncate(self.path, len(kept) * _ENTRY.size)
+        kept = [entry for entry in entries if is_kept(entry)]
+        if self.path.exists() and (kept != entries or not kept):
+            self.path.write_bytes(b"".join(_ENTRY.pack(_VERSION, *entry) for entry in kept))
+            self._dirty = True
         self._entries = kept
 
     def sync(self) -> None:
@@ -114,7 +116,7 @@ def read_entries(path: Path) -> list[AbortedTransaction]:
     last = -1
     for version, *fields in _ENTRY.iter_unpack(content):
         entry = AbortedTransaction(*fields)
-        if version < 0 or entry.last_offset <= last or entry.first_offset > entry.last_offset:
+        if version != _VERSION or entry.last_offset <= last or entry.first_offset > entry.last_offset:
             raise IndexCorrupt(f"{path}: entry {len(entries)} does not follow the others")
         last = entry.last_offset
         entries.append(entry)

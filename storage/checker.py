@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ..protocol.records import BatchCorrupt, BatchHeader, ControlType, read_end_transaction_marker
 from .aborted import TRANSACTION_INDEX_SUFFIX, read_entries
 from .checkpoints import LeaderEpochs, read_offsets
 from .clock import SystemClock
@@ -125,6 +126,7 @@ class _Walk:
         self._readable(folder / LEADER_EPOCH_FILE, LeaderEpochs)
         for path in folder.glob(f"*{SNAPSHOT_SUFFIX}"):
             self._readable(path, ProducerStates.read_snapshot)
+        self.open: set[int] = set()
         bases = sorted(int(path.stem) for path in folder.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
         expected = 0
         for base in bases:
@@ -139,6 +141,7 @@ class _Walk:
     def _check_segment(self, segment: Segment, expected: int, is_last: bool) -> int:
         path = segment.path(LOG_SUFFIX)
         last_offsets: dict[int, int] = {}
+        aborted: list[tuple[int, int]] = []
         self.size_bytes += segment.size
         for found in sound_batches(segment, 0, expected):
             if isinstance(found, Damage):
@@ -148,12 +151,43 @@ class _Walk:
                 break
             position, header = found
             last_offsets[position] = header.last_offset
+            if self._aborts(segment, position, header):
+                aborted.append((header.producer_id, header.base_offset))
             expected = header.next_offset
             self.batches += 1
             self.records += header.records_count
-        for finding in self._check_indexes(segment, last_offsets, expected):
+        for finding in (
+            *self._check_indexes(segment, last_offsets, expected),
+            *self._check_aborted(segment.path(TRANSACTION_INDEX_SUFFIX), aborted, expected),
+        ):
             (self.problem if self.was_clean or not is_last else self.note)(*finding)
         return expected
+
+    def _aborts(self, segment: Segment, position: int, header: BatchHeader) -> bool:
+        """Keep track of open transactions; say whether the batch is the marker that aborts one."""
+        if not header.is_control:
+            if header.is_transactional:
+                self.open.add(header.producer_id)
+            return False
+        try:
+            marker = read_end_transaction_marker(segment.view(position, position + header.size_bytes))
+        except BatchCorrupt as error:
+            self.problem(segment.path(LOG_SUFFIX), f"the control batch at position {position}: {error}")
+            return False
+        was_open = header.producer_id in self.open
+        self.open.discard(header.producer_id)
+        return marker is not None and was_open and marker.type is ControlType.ABORT
+
+    def _check_aborted(self, path: Path, expected: list[tuple[int, int]], end: int) -> Iterator[tuple[Path, str]]:
+        """``expected``: producer id and marker's offset of what was aborted in the segment, as its batches tell."""
+        if path.exists() and not self._readable(path, read_entries):
+            return
+        found = {(entry.producer_id, entry.last_offset) for entry in read_entries(path)}
+        for producer_id, offset in expected:
+            if (producer_id, offset) not in found:
+                yield path, f"the transaction that producer {producer_id} aborts at offset {offset} is not in it"
+        if any(offset >= end for _, offset in found):
+            yield path, "points beyond the end of its segment"
 
     def _check_indexes(self, segment: Segment, last_offsets: dict[int, int], end: int) -> Iterator[tuple[Path, str]]:
         path = segment.path(INDEX_SUFFIX)
@@ -163,11 +197,6 @@ class _Walk:
                 if last_offsets.get(position) != segment.base_offset + offset:
                     yield path, f"the entry for offset {segment.base_offset + offset} points to no batch of it"
                     break
-        path = segment.path(TRANSACTION_INDEX_SUFFIX)
-        if self._readable(path, read_entries):
-            entries = read_entries(path)
-            if entries and entries[-1].last_offset >= end:
-                yield path, "points beyond the end of its segment"
         path = segment.path(TIME_INDEX_SUFFIX)
         if self._readable(path, TimeIndex.load):
             last = TimeIndex.load(path).last()

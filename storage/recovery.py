@@ -18,10 +18,11 @@ from ..protocol.records import (
     verify,
 )
 from ..protocol.records.batch import MAGIC_OFFSET
+from .aborted import TRANSACTION_INDEX_SUFFIX
 from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import StorageError
-from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
+from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeIndex
 from .log import LogSettings
 from .producers import ProducerStates, SnapshotCorrupt
 from .segment import (
@@ -85,6 +86,8 @@ def open_log(
         recovery_point = recovery_point or 0
         end = _recover(segments, recovery_point)
         epochs.truncate(end)
+    if recovery_point == 0 or not all(_has_sound_index(segment) for segment in segments):
+        _index_aborted(segments)
     producers = _load_producers(directory, segments, end)
     if log_start_offset > end:
         # The end of the log was lost in a crash, and all that is left had been deleted before.
@@ -256,7 +259,7 @@ def _put_aside(segments: list[Segment]) -> None:
     for segment in reversed(segments):  # whenever this is interrupted, no hole is left
         log = segment.path(LOG_SUFFIX)
         log.rename(_unused_name(log))
-        for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX):
+        for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
             segment.path(suffix).unlink(missing_ok=True)
         segment.close()
 
@@ -308,6 +311,28 @@ def _load_producers(directory: Path, segments: list[Segment], end: int) -> Produ
     if not recalled:
         producers.recall(earlier)
     return producers
+
+
+def _has_sound_index(segment: Segment) -> bool:
+    try:
+        _ = segment.aborted.entries
+    except IndexCorrupt as error:
+        logger.warning("%s; indexing the aborted transactions anew", error)
+        return False
+    return True
+
+
+def _index_aborted(segments: list[Segment]) -> None:
+    """Index the aborted transactions of the whole log anew; what began before it is taken from what is there."""
+    start = segments[0].base_offset
+    for segment in segments:
+        segment.aborted.keep(lambda entry: entry.first_offset < start)
+    producers = ProducerStates()
+    for segment, position, header in _headers_around(segments, start, 0):
+        if header.is_control:
+            _end_transaction(producers, segment, position, header)
+        elif header.producer_id >= 0:
+            producers.remember(header, header.base_offset)
 
 
 def _end_transaction(producers: ProducerStates, segment: Segment, position: int, header: BatchHeader) -> None:

@@ -93,6 +93,8 @@ class Segment:
         os.close(
             os.open(directory / file_name(base_offset, LOG_SUFFIX), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         )
+        # One that was put aside may have had this name.
+        (directory / file_name(base_offset, TRANSACTION_INDEX_SUFFIX)).unlink(missing_ok=True)
         segment = cls(directory, base_offset, created_ms)
         segment.is_indexed = True
         return segment

@@ -24,10 +24,6 @@ from ..patterns import compiled
 from ..registry import handles
 from ..transactions import TransactionState as State
 
-_PENDING = (State.ONGOING, State.PREPARE_COMMIT, State.PREPARE_ABORT)
-
-_NO_DURATION = -1
-
 
 @handles(ListTransactionsRequest)
 def list_transactions(request: ListTransactionsRequest, context: Context) -> ListTransactionsResponse:
@@ -49,10 +45,7 @@ def list_transactions(request: ListTransactionsRequest, context: Context) -> Lis
         if (not request.state_filters or transaction.state in states)
         and (not request.producer_id_filters or transaction.producer_id in request.producer_id_filters)
         and (matches is None or matches(transaction.transactional_id))
-        and (
-            request.duration_filter <= _NO_DURATION
-            or (transaction.state in _PENDING and transaction.start_ms < began_before_ms)
-        )
+        and (request.duration_filter < 0 or transaction.start_ms < began_before_ms)  # also when none has begun
     ]
     unknown = [state for state in dict.fromkeys(request.state_filters) if state not in states]
     return ListTransactionsResponse(unknown_state_filters=unknown, transaction_states=listed)

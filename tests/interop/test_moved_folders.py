@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from support.apache_kafka import CLUSTER_ID, ApacheKafka
+from support.kafka_tools import Tools
 from support.log_files import LATEST, TIMEOUT_S, Written, create, found_by_time, read, write
 from support.process import BrokerProcess, running
 
@@ -20,6 +21,7 @@ SMALL = {"segment.bytes": str(2**20), "index.interval.bytes": "1000"}
 PLAIN = {"enable.idempotence": False, "acks": 1, "max.in.flight": 1}
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 TOPICS = ("short", *CODECS, "plain", "append-time", "compacted", "transactional")
+LEFT_OPEN = "left-open"
 NOWHERE = (-1, -1)
 STATES = ("stopped", "killed")
 CLEAN_OFTEN = ("log.cleaner.backoff.ms=200", "log.initial.task.delay.ms=200")
@@ -48,6 +50,12 @@ def copy(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
+def leave_only_the_log(folder: Path) -> None:
+    """Without what can be made from the log: indexes, snapshots of producers, leader epochs."""
+    for path in [*folder.glob("*index"), *folder.glob("*.snapshot"), folder / "leader-epoch-checkpoint"]:
+        path.unlink()
+
+
 def fill(server: BrokerProcess | ApacheKafka) -> None:
     at = server.bootstrap
     create(at, "short", SMALL)
@@ -64,7 +72,7 @@ def fill(server: BrokerProcess | ApacheKafka) -> None:
     create(at, "transactional", SMALL)
 
 
-def write_in_transactions(server: ApacheKafka, name: str) -> None:
+def write_in_transactions(server: BrokerProcess | ApacheKafka, name: str) -> None:
     """One transaction that is committed, one that is not, one that is."""
     producer = Producer({"bootstrap.servers": server.bootstrap, "transactional.id": name})
     producer.init_transactions(TIMEOUT_S)
@@ -76,6 +84,19 @@ def write_in_transactions(server: ApacheKafka, name: str) -> None:
             producer.produce("transactional", b"%d" % number * 1000, b"key", partition=0)
         producer.flush(TIMEOUT_S)
         end(TIMEOUT_S)
+
+
+def leave_open(kafka: ApacheKafka) -> Producer:
+    """A transaction that nobody ends while its producer is there, and a record behind it."""
+    create(kafka.bootstrap, LEFT_OPEN, {})
+    patient = {"transactional.id": LEFT_OPEN, "transaction.timeout.ms": 900_000}
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, **patient})
+    producer.init_transactions(TIMEOUT_S)
+    producer.begin_transaction()
+    producer.produce(LEFT_OPEN, b"undecided", partition=0)
+    assert producer.flush(TIMEOUT_S) == 0
+    write(kafka.bootstrap, LEFT_OPEN, 1)
+    return producer
 
 
 def wait_until_compacted(server: ApacheKafka, written: int) -> None:
@@ -98,6 +119,7 @@ def of_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Kno
     with ApacheKafka.running(folder / "kafka", *CLEAN_OFTEN) as kafka:
         fill(kafka)
         write_in_transactions(kafka, "first")
+        undecided = leave_open(kafka)
         read(kafka.bootstrap, "none")
         kafka.stop()
         found: dict[str, Known] = {}
@@ -110,6 +132,7 @@ def of_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Kno
             found[state] = known(kafka, folder / state)
             end()
             copy(kafka.data_dir, folder / state)
+    undecided.purge()
     yield found
     shutil.rmtree(folder)
 
@@ -168,10 +191,7 @@ def test_offsets_are_found_by_time_as_kafka_finds_them(moved: tuple[Known, Broke
     assert found_by_time(broker.bootstrap, topic, there.records[topic]) == expected
 
 
-ABORTED = pytest.param("transactional", marks=pytest.mark.xfail(reason="transactions are not there yet"))
-
-
-@pytest.mark.parametrize("topic", [*TOPICS[:-1], ABORTED])
+@pytest.mark.parametrize("topic", TOPICS)
 def test_what_was_aborted_with_kafka_is_not_read(moved: tuple[Known, BrokerProcess], topic: str) -> None:
     there, broker = moved
     assert read(broker.bootstrap, topic, "read_committed") == there.committed[topic]
@@ -204,8 +224,45 @@ def test_a_whole_data_directory_of_kafka_is_adopted(of_kafka: dict[str, Known], 
     assert [line for line in check(tmp_path / "data").splitlines() if line.startswith("problem: ")] == []
 
 
+@pytest.mark.parametrize("state", STATES)
+def test_what_was_aborted_is_found_in_the_log_alone(of_kafka: dict[str, Known], state: str, tmp_path: Path) -> None:
+    there = of_kafka[state]
+    (tmp_path / "data").mkdir()
+    copy(there.data_dir / "transactional-0", tmp_path / "data")
+    leave_only_the_log(tmp_path / "data" / "transactional-0")
+    assert adopt(tmp_path / "data").returncode == 0
+    with running(tmp_path / "data") as broker:
+        assert read(broker.bootstrap, "transactional", "read_committed") == there.committed["transactional"]
+        assert read(broker.bootstrap, "transactional") == there.records["transactional"]
+    assert check(tmp_path / "data").endswith("all is well\n")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_transaction_that_was_open_in_kafka_is_found_hanging_and_aborted(
+    of_kafka: dict[str, Known], state: str, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    copy(of_kafka[state].data_dir / f"{LEFT_OPEN}-0", data_dir)
+    assert adopt(data_dir).returncode == 0
+    with running(data_dir) as broker:
+        run = Tools(broker.bootstrap)
+        undecided, behind = read(broker.bootstrap, LEFT_OPEN)
+        assert read(broker.bootstrap, LEFT_OPEN, "read_committed") == []
+        find = f"kafka-transactions find-hanging --topic {LEFT_OPEN} --max-transaction-timeout 0"
+        (hanging,) = run(find).lines[1:]
+        assert hanging.split()[:2] == [LEFT_OPEN, "0"]
+        assert hanging.split()[5:7] == [str(undecided.offset), str(undecided.timestamp_ms)]
+
+        aborted = run(f"kafka-transactions abort --topic {LEFT_OPEN} --partition 0 --start-offset {undecided.offset}")
+
+        assert (aborted.status, aborted.errors) == (0, [])
+        assert run(find).lines[1:] == []
+        assert read(broker.bootstrap, LEFT_OPEN, "read_committed") == [behind]
+    assert check(data_dir).endswith("all is well\n")
+
+
 WITHOUT_INDEXES = "-without-indexes"
-OURS = ("short", *CODECS, "plain", "append-time", "compacted")
 
 
 @pytest.fixture(scope="module")
@@ -214,20 +271,20 @@ def served_by_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     folder = tmp_path_factory.mktemp("of-barnabas")
     with running(folder / "ours") as broker:
         fill(broker)
-        write(broker.bootstrap, "transactional", 10)
+        for name in ("first", "second"):
+            write_in_transactions(broker, name)
         ours = known(broker, folder / "ours")
     with ApacheKafka.running(folder / "kafka") as kafka:
-        for topic in OURS:
+        for topic in TOPICS:
             config = SMALL | (APPEND_TIME if topic == "append-time" else {})
             create(kafka.bootstrap, topic, config)
             create(kafka.bootstrap, topic + WITHOUT_INDEXES, config)
         assert kafka.stop() == 143
-        for topic in OURS:
+        for topic in TOPICS:
             replace(folder / "ours" / f"{topic}-0", kafka.data_dir / f"{topic}-0")
             bare = kafka.data_dir / f"{topic}{WITHOUT_INDEXES}-0"
             replace(folder / "ours" / f"{topic}-0", bare)
-            for path in [*bare.glob("*index"), *bare.glob("*.snapshot"), bare / "leader-epoch-checkpoint"]:
-                path.unlink()
+            leave_only_the_log(bare)
         yield ours, kafka.start()
     shutil.rmtree(folder)
 
@@ -243,17 +300,18 @@ def replace(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", WITHOUT_INDEXES])
-@pytest.mark.parametrize("topic", OURS)
+@pytest.mark.parametrize("topic", TOPICS)
 def test_kafka_serves_what_barnabas_wrote(
     served_by_kafka: tuple[Known, ApacheKafka], topic: str, suffix: str
 ) -> None:
     ours, kafka = served_by_kafka
     # First, for a consumer is patient while Kafka, just started, does not know its leader epoch.
     assert read(kafka.bootstrap, topic + suffix) == ours.records[topic]
+    assert read(kafka.bootstrap, topic + suffix, "read_committed") == ours.committed[topic]
     assert found_by_time(kafka.bootstrap, topic + suffix, ours.records[topic]) == ours.by_time[topic]
 
     # Kafka does not know which producer ids Barnabas has given out.
     more = write(kafka.bootstrap, topic + suffix, 300, "zstd", **PLAIN)
 
-    assert more[0].offset == ours.records[topic][-1].offset + 1
+    assert more[0].offset == ours.by_time[topic][LATEST][0]
     assert read(kafka.bootstrap, topic + suffix) == ours.records[topic] + more

@@ -14,7 +14,6 @@ from barnabas.protocol.records import Record, build_batch, end_transaction_marke
 from barnabas.storage.aborted import AbortedTransaction, TransactionIndex, read_entries
 from barnabas.storage.errors import (
     CoordinatorEpochStale,
-    LogCorrupt,
     LogOffline,
     ProducerEpochStale,
     TransactionStateInvalid,
@@ -135,15 +134,59 @@ def test_an_entry_whose_marker_could_not_be_written_is_taken_back(log, monkeypat
     assert read_entries(segment.aborted.path) == [AbortedTransaction(1, 0, 2, 3)]
 
 
-def test_an_index_that_is_none_is_told_when_it_is_read(folder, log):
+def spoil(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    path.write_bytes(
+        {"cut": content[:-1], "missing": content[:-34], "other": b"\0\0" + b"\7" * 8 + content[10:]}[how]
+    )
+
+
+@pytest.mark.parametrize("how", ["cut", "missing", "other"])
+def test_damage_to_the_index_is_found_by_the_check(folder, log, how):
     append(log, data(1, 0))
     end(log, 1, False)
-    path = log.segments[-1].aborted.path
+    folder.close(log)
+    assert folder.problems() == []
+    spoil(log.segments[-1].aborted.path, how)
+    assert [problem.path.suffix for problem in folder.problems()] == [".txnindex"]
+
+
+@pytest.mark.parametrize("recovery_point", [None, 2])
+def test_an_index_that_cannot_be_read_is_made_anew(folder, log, recovery_point):
+    append(log, data(1, 0))
+    end(log, 1, False)
     log.close()
-    path.write_bytes(path.read_bytes()[:-1])
-    again = folder.open()
-    with pytest.raises(LogCorrupt):
-        again.aborted(0, again.read(0, 100, True).batches)
+    spoil(log.segments[-1].aborted.path, "cut")
+    again = folder.open(recovery_point)
+    assert again.aborted(0, again.read(0, 100, True).batches) == [AbortedTransaction(1, 0, 1, 2)]
+
+
+def test_the_index_is_not_needed_where_everything_is_checked(folder, log):
+    append(log, data(1, 0))
+    end(log, 1, False)
+    log.close()
+    log.segments[-1].aborted.path.unlink()
+    again = folder.open(0)
+    assert again.aborted(0, again.read(0, 100, True).batches) == [AbortedTransaction(1, 0, 1, 2)]
+
+
+def test_a_segment_does_not_take_over_the_index_of_one_that_was_put_aside(tmp_path):
+    folder = LogFolder(tmp_path / "data", Settings(segment_bytes=400))
+    log = folder.open()
+    for number in range(6):
+        append(log, data(1, number, size=100))
+        end(log, 1, False)
+    log.let_go()
+    damaged = log.segments[1].path(".log")
+    content = bytearray(damaged.read_bytes())
+    content[70] ^= 1
+    damaged.write_bytes(content)
+    again = folder.open(0)
+    for number in range(8):
+        append(again, data(2, number, size=100))
+        end(again, 2, True)
+    for offset in range(again.segments[1].base_offset, again.log_end_offset):
+        assert again.aborted(offset, again.read(offset, 2**20, True).batches) == []
 
 
 @pytest.mark.parametrize(

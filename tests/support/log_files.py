@@ -17,6 +17,7 @@ LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
 INDEXES = (".index", ".timeindex")
 FILES = (".log", *INDEXES, ".snapshot")
+ABORTED = ".txnindex"  # of segments that have the end of an aborted transaction
 
 _COMPLAINT = re.compile(
     r"Mismatches in|mismatch|out of order| is followed by |not found|isvalid: false|invalid bytes"
@@ -28,6 +29,11 @@ _RECORD = re.compile(
     r"\| offset: (\d+) (?:CreateTime|LogAppendTime): (\d+) keySize: -?\d+ valueSize: -?\d+ sequence: -?\d+"
     r" headerKeys: \[(.*?)\](?: key: (key \d+))?(?: payload: (.*))?"
 )
+_BATCH = re.compile(
+    r"baseOffset: (\d+) .* producerId: (-?\d+) producerEpoch: (-?\d+) .* isTransactional: (true|false) "
+)
+_MARKER = re.compile(r"\| offset: \d+ .* endTxnMarker: (COMMIT|ABORT) coordinatorEpoch: \d+")
+_ABORTED = re.compile(r"version: 0 producerId: (\d+) firstOffset: (\d+) lastOffset: (\d+) lastStableOffset: (\d+)")
 
 
 class Written(NamedTuple):
@@ -42,6 +48,25 @@ class Written(NamedTuple):
     def dumped(self) -> "Written":
         """As DumpLogSegments shows it: an empty value is none, the values of headers are left out."""
         return self._replace(value=self.value or None, headers=tuple((name, None) for name, _ in self.headers))
+
+
+class Batch(NamedTuple):
+    """A batch in the log. ``marker``: how it ends a transaction, COMMIT or ABORT; empty for data."""
+
+    base_offset: int
+    producer_id: int
+    producer_epoch: int
+    is_transactional: bool
+    marker: str = ""
+
+
+class Aborted(NamedTuple):
+    """An entry of a ``.txnindex`` file."""
+
+    producer_id: int
+    first_offset: int
+    last_offset: int
+    last_stable_offset: int
 
 
 def create(bootstrap: str, topic: str, config: dict[str, str]) -> None:
@@ -153,18 +178,21 @@ def found_by_time(bootstrap: str, topic: str, known: list[Written]) -> dict[int,
 class Dumped(NamedTuple):
     """What DumpLogSegments said of the files of a data directory.
 
-    ``records`` and ``producers`` (the number of entries in snapshots) are those of a partition's folder.
+    ``records``, ``producers`` (the number of entries in snapshots), ``batches`` and ``aborted`` are those of a
+    partition's folder.
     """
 
     complaints: list[str]
     records: dict[str, list[Written]]
     producers: dict[str, int]
+    batches: dict[str, list[Batch]]
+    aborted: dict[str, list[Aborted]]
     files: list[str]
 
 
 def dump(data_dir: Path) -> Dumped:
     """Run the tool in each of its ways over every file of the partitions, Kafka's own left out."""
-    files = [path for path in sorted(data_dir.glob("[!_]*-*/*")) if path.suffix in FILES]
+    files = [path for path in sorted(data_dir.glob("[!_]*-*/*")) if path.suffix in (*FILES, ABORTED)]
     assert files
     indexes = [path for path in files if path.suffix in INDEXES]
     whole = _run(files, "--deep-iteration", "--print-data-log")
@@ -172,7 +200,7 @@ def dump(data_dir: Path) -> Dumped:
     sane = [f"{path} passed sanity check." if path.stat().st_size else f"{path} is empty." for path in indexes]
     complaints = [*_complaints(whole), *_complaints(_run(indexes, "--verify-index-only"))]
     complaints += [f"not said: {line}" for line in sane if line not in sanity]
-    return Dumped(complaints, *_parsed(whole), [str(path) for path in files])
+    return Dumped(complaints, *_parsed(whole), *_transactions(whole), [str(path) for path in files])
 
 
 def _complaints(lines: list[str]) -> list[str]:
@@ -184,14 +212,21 @@ def _run(files: list[Path], *options: str) -> list[str]:
     return [*done.stdout.splitlines(), *done.stderr.splitlines(), *([f"Error: {done.status}"] if done.status else [])]
 
 
-def _parsed(lines: list[str]) -> tuple[dict[str, list[Written]], dict[str, int]]:
-    found: dict[str, list[Written]] = {}
-    producers: dict[str, int] = {}
+def _by_folder(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Each line with the folder of the file that it is about."""
     folder = ""
     for line in lines:
         if line.startswith("Dumping "):
             folder = Path(line.removeprefix("Dumping ")).parent.name
-        elif line.startswith("producerId: "):
+        else:
+            yield folder, line
+
+
+def _parsed(lines: list[str]) -> tuple[dict[str, list[Written]], dict[str, int]]:
+    found: dict[str, list[Written]] = {}
+    producers: dict[str, int] = {}
+    for folder, line in _by_folder(lines):
+        if line.startswith("producerId: "):
             producers[folder] = producers.get(folder, 0) + 1
         elif match := _RECORD.fullmatch(line):
             offset, timestamp_ms, names, key, value = match.groups()
@@ -199,3 +234,18 @@ def _parsed(lines: list[str]) -> tuple[dict[str, list[Written]], dict[str, int]]
             content = (key.encode() if key else None, value.encode() if value else None)
             found.setdefault(folder, []).append(Written(int(offset), int(timestamp_ms), *content, headers))
     return found, producers
+
+
+def _transactions(lines: list[str]) -> tuple[dict[str, list[Batch]], dict[str, list[Aborted]]]:
+    batches: dict[str, list[Batch]] = {}
+    aborted: dict[str, list[Aborted]] = {}
+    for folder, line in _by_folder(lines):
+        if match := _BATCH.match(line):
+            *numbers, is_transactional = match.groups()
+            batch = Batch(*map(int, numbers), is_transactional == "true")
+            batches.setdefault(folder, []).append(batch)
+        elif match := _MARKER.match(line):
+            batches[folder][-1] = batches[folder][-1]._replace(marker=match[1])
+        elif match := _ABORTED.fullmatch(line):
+            aborted.setdefault(folder, []).append(Aborted(*map(int, match.groups())))
+    return batches, aborted

@@ -1,8 +1,8 @@
 """The Java clients: each call of the drivers in this folder has the outcome that it has with Apache Kafka 4.3.
 
 ``expected/*.txt`` is what Apache Kafka answered, "call -> outcome", in the order of the calls. Left out until
-Barnabas has them: KIP-848 groups, share and streams groups, transactions. Left out for good: what only a cluster with
-an authorizer, SASL or a Raft quorum can answer, but for its refusals.
+Barnabas has them: share and streams groups. Transactions and groups have files of their own. Left out for good: what
+only a cluster with an authorizer, SASL or a Raft quorum can answer, but for its refusals.
 """
 
 import subprocess

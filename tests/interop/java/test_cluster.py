@@ -116,7 +116,7 @@ def test_the_log_dirs_of_an_unknown_broker_are_refused(run: Tools) -> None:
 
 
 def test_the_versions_of_each_api_are_those_of_kafka(run: Tools) -> None:
-    """Of the APIs that stand in docs/compatibility.md; SASL, ACLs, transactions and other groups come later."""
+    """Of the APIs that stand in docs/compatibility.md; SASL, ACLs and other groups come later."""
     printed = run("kafka-broker-api-versions")
 
     assert printed.lines[0] == "BOOTSTRAP (id: 1 rack: null isFenced: false) -> ("
@@ -268,11 +268,3 @@ def test_the_producers_of_a_partition_are_described(run: Tools, topic: str) -> N
     assert [lines[0] for lines in described] == [head, head]
     (producer,) = described[0][1:] + described[1][1:]
     assert re.fullmatch(r"\d+ 0 -1 0 \d{13} None", producer)
-
-
-def test_there_is_no_transaction(run: Tools) -> None:
-    assert run("kafka-transactions list").lines == ["TransactionalId Coordinator ProducerId TransactionState"]
-    assert refusal(run("kafka-transactions describe --transactional-id nosuch")).startswith(
-        "Failed to describe transaction state of transactional-id `nosuch`: DescribeTransactions request for "
-        "transactionalId `nosuch` failed because the ID could not be found."
-    )

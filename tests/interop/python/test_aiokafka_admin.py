@@ -1,7 +1,4 @@
-"""aiokafka's AIOKafkaAdminClient, which sends older versions of the requests and shows the raw answers.
-
-Left out, as later issues: transactions (and with them the coordinator of a transactional id).
-"""
+"""aiokafka's AIOKafkaAdminClient, which sends older versions of the requests and shows the raw answers."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """confluent-kafka's AdminClient, which is librdkafka: topics, partitions, the cluster, refusals without security.
 
-Settings and groups are in the files beside this one. Left out, as later issues: transactions, KIP-848 groups, share
+Settings and groups are in the files beside this one. Left out, as later issues: KIP-848 groups, share
 groups, SASL, ACLs with an authorizer, SCRAM credentials that are written.
 """
 

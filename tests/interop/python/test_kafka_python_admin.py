@@ -1,7 +1,7 @@
 """kafka-python's KafkaAdminClient: topics.
 
 Partitions, settings, groups and the cluster are in the files beside this one. Left out, as later issues:
-transactions, KIP-848, share and streams groups, SASL, ACLs with an authorizer, altering quotas and SCRAM credentials.
+KIP-848, share and streams groups, SASL, ACLs with an authorizer, altering quotas and SCRAM credentials.
 """
 
 import uuid

@@ -4,9 +4,11 @@ import re
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition, errors
 from kafka.admin import (
     ACL,
+    AbortTransactionSpec,
     ACLFilter,
     ACLOperation,
     ACLPermissionType,
@@ -14,6 +16,7 @@ from kafka.admin import (
     ResourcePattern,
     ResourcePatternFilter,
     ResourceType,
+    TransactionState,
     UpdateFeatureType,
     UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
@@ -284,3 +287,30 @@ def test_no_transaction_is_listed(kafka_python: KafkaAdminClient, name: str) -> 
 def test_a_pattern_of_transactional_ids_that_is_no_expression_is_refused(kafka_python: KafkaAdminClient) -> None:
     with pytest.raises(errors.BrokerResponseError, match="error_code=128"):
         kafka_python.list_transactions(transactional_id_pattern="(")
+
+
+def test_an_open_transaction_is_described_and_aborted(
+    kafka_python: KafkaAdminClient, topic: str, name: str, bootstrap: str
+) -> None:
+    """Aborting it writes a marker; its coordinator does not know."""
+    at = TopicPartition(topic, 0)
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": name})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, b"value", partition=0)
+    producer.flush(30)
+
+    described = kafka_python.describe_transactions([name])[name]
+    (writer,) = kafka_python.describe_producers([at])[at].active_producers
+    kafka_python.abort_transaction(AbortTransactionSpec(at, writer.producer_id, writer.producer_epoch))
+    (after,) = kafka_python.describe_producers([at])[at].active_producers
+
+    assert (described.state, described.producer_id) == (TransactionState.ONGOING, writer.producer_id)
+    assert list(described.topic_partitions) == [at]
+    assert (writer.current_transaction_start_offset, after.current_transaction_start_offset) == (0, -1)
+    producer.abort_transaction(30)
+
+
+def test_an_unknown_transactional_id_is_not_described(kafka_python: KafkaAdminClient, name: str) -> None:
+    with pytest.raises(errors.TransactionalIdNotFoundError):
+        kafka_python.describe_transactions([name])
