@@ -75,7 +75,8 @@ interop-java: kafka  ## Kafka's own tools and the Java clients
 
 .PHONY: interop-files
 interop-files: kafka  ## Kafka reads the files of Barnabas, Barnabas those of Kafka
-	$(BIN)/python -m pytest tests/interop/test_log_files.py tests/interop/test_moved_folders.py $(ARGS)
+	$(BIN)/python -m pytest tests/interop/test_log_files.py tests/interop/test_transaction_files.py \
+		tests/interop/test_moved_folders.py $(ARGS)
 
 .PHONY: interop
 interop: interop-python interop-go interop-javascript interop-java interop-files  ## all of these
@@ -110,9 +111,15 @@ bench: $(VENV)/test.done  ## speed and size, each beside a plain server in the s
 
 .PHONY: crash
 crash: $(VENV)/test.done  ## the slow tests: kill -9 twenty times, 5,000 connections, ...
-	$(BIN)/python -m pytest -m "slow and not conform and not interop" --deselect tests/simulation/test_groups.py $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not conform and not interop" --deselect tests/simulation/test_groups.py \
+		--deselect tests/simulation/test_transactions.py $(ARGS)
 
 .PHONY: groups
 groups: kafka  ## 20 consumers of all kinds come, go, die and sleep for ten minutes; then again with five kills of the broker
 	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed and was not found."; exit 1; }
 	$(BIN)/python -m pytest -s -m slow tests/simulation/test_groups.py $(ARGS)
+
+.PHONY: transactions
+transactions: kafka  ## chains of transactions of all kinds of clients for five minutes, with ten kills of the broker; then again durable
+	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed and was not found."; exit 1; }
+	$(BIN)/python -m pytest -s -m slow tests/simulation/test_transactions.py $(ARGS)

@@ -86,13 +86,16 @@ class Counter(threading.Thread):
 
 
 class Sampler(threading.Thread):
-    """Asks every second what is committed for the groups; while the broker is away there is no answer."""
+    """Asks every second what is committed for the groups; while the broker is away there is no answer.
 
-    def __init__(self, port: int, groups: list[str]) -> None:
+    ``require_stable``: whether there is none either while a transaction is about to commit."""
+
+    def __init__(self, port: int, groups: list[str], require_stable: bool = True) -> None:
         super().__init__(name="sampler", daemon=True)
         self.samples: list[Sample] = []
         self._port = port
         self._groups = groups
+        self._require_stable = require_stable
         self._is_over = threading.Event()
 
     def run(self) -> None:
@@ -105,7 +108,7 @@ class Sampler(threading.Thread):
         asked = time.time()
         try:
             with Wire(self._port) as wire:
-                answer = wire.call(OffsetFetchRequest(groups=wanted, require_stable=True), 8)
+                answer = wire.call(OffsetFetchRequest(groups=wanted, require_stable=self._require_stable), 8)
         except OSError:
             return {}
         found: dict[str, dict[int, int]] = {}
