@@ -134,8 +134,8 @@ class GroupCoordinator:
     def _expire_consumer(self, group: ConsumerGroup, retention_ms: int, now_ms: int) -> None:
         offsets = self._catalog.offsets(group.group_id)
         gone = expired_in_consumer_group(group, offsets, retention_ms, now_ms)
-        has_had_its_time = not group.members and group.stored.empty_since_ms + retention_ms <= now_ms
-        if has_had_its_time and len(gone) == len(offsets) and not self._catalog.pending_offsets(group.group_id):
+        is_idle = not group.members and not self._catalog.pending_offsets(group.group_id)
+        if is_idle and len(gone) == len(offsets):
             self._catalog.commit(GroupRemoved(group.group_id))
             self._consumer.forget(group.group_id)
         elif gone:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.consumer_members import heartbeat_request
 from support.topics import KnownTopics, default_times
 
 from barnabas.broker.groups import (
@@ -15,7 +16,7 @@ from barnabas.broker.groups import (
     OffsetToCommit,
     SyncRequest,
 )
-from barnabas.storage.catalog import OffsetsCommitted
+from barnabas.storage.catalog import OffsetsCommitted, OffsetsDecided
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.clock import ManualClock
 
@@ -134,6 +135,32 @@ def test_an_empty_group_without_offsets_goes_also_from_the_catalog(
     groups.advance()
     groups.expire()
     assert (groups.list_groups(), catalog.groups()) == ([], [])
+
+
+def test_so_does_a_group_of_the_consumer_protocol(groups: GroupCoordinator, catalog: SqliteCatalog) -> None:
+    whole = {"rebalance_timeout_ms": 10_000, "topic_names": ("t",), "owned": {}}
+    groups.consumer_heartbeat(heartbeat_request("m", 0, **whole), 1)
+    groups.expire()
+    assert len(catalog.consumer_groups()) == 1
+    groups.consumer_heartbeat(heartbeat_request("m", -1), 1)
+    groups.expire()
+    assert (groups.list_groups(), catalog.consumer_groups()) == ([], [])
+
+
+@pytest.mark.parametrize("uses_consumer_protocol", [False, True])
+def test_a_group_stays_while_a_transaction_may_commit_offsets_for_it(
+    groups: GroupCoordinator, catalog: SqliteCatalog, clock: ManualClock, uses_consumer_protocol: bool
+) -> None:
+    if uses_consumer_protocol:
+        whole = {"rebalance_timeout_ms": 10_000, "topic_names": ("t",), "owned": {}}
+        groups.consumer_heartbeat(heartbeat_request("m", 0, **whole), 1)
+        groups.consumer_heartbeat(heartbeat_request("m", -1), 1)
+    groups.commit_offsets("g", "", None, -1, [OffsetToCommit("t", 0, 5)], producer_id=7)
+    clock.advance(2 * WEEK)
+    groups.expire()
+    assert len(groups.list_groups()) == 1
+    catalog.commit(OffsetsDecided(7, is_commit=True))
+    assert committed(groups) == ["t"]
 
 
 def test_a_group_that_was_only_asked_for_a_member_id_goes_with_that_id(
