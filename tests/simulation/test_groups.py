@@ -1,21 +1,16 @@
 """Members of many kinds that come, go, die and sleep: each value is processed, and again only for a reason."""
 
 import os
-import random
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.apache_kafka import install
-from support.clients import churn as churn_module
 from support.clients.churn import PARTITIONS, churning
 from support.clients.confluent import create_topic
+from support.clients.programs import build, session_settings
 from support.process import running
 
-SEED_VARIABLE = "TEST_SEED"
 TOPIC = "counted"
-GO = Path(__file__).parents[1] / "interop" / "go"
 
 
 @dataclass(frozen=True)
@@ -52,34 +47,6 @@ LONG = Form(
 WITH_BROKER_KILLS = replace(LONG, broker_kills=int(os.environ.get("GROUPS_BROKER_KILLS") or 5))
 
 
-@pytest.fixture
-def seed() -> int:
-    """Where all randomness comes from; set TEST_SEED to run with the one that was printed."""
-    seed = int(os.environ.get(SEED_VARIABLE) or random.randrange(2**32))
-    print(f"{SEED_VARIABLE}={seed}")
-    return seed
-
-
-def build_members(folder: Path) -> None:
-    """Compile the member in Java and the one in Go."""
-    source = Path(churn_module.__file__).with_name("CountingMember.java")
-    javac = ["javac", "--release", "17", "-cp", f"{install() / 'libs'}/*", "-d", str(folder / "classes"), str(source)]
-    subprocess.run(javac, check=True)
-    subprocess.run(["go", "build", "-o", str(folder / "franz-go"), "./counting"], cwd=GO, check=True)
-
-
-def broker_settings(session_timeout_ms: int) -> list[str]:
-    """Sessions of this length for both protocols."""
-    settings = {
-        "group.min.session.timeout.ms": session_timeout_ms,
-        "group.consumer.min.session.timeout.ms": session_timeout_ms,
-        "group.consumer.session.timeout.ms": session_timeout_ms,
-        "group.consumer.min.heartbeat.interval.ms": 500,
-        "group.consumer.heartbeat.interval.ms": 500,
-    }
-    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-
-
 @pytest.mark.parametrize(
     "form",
     [
@@ -92,8 +59,8 @@ def test_every_value_is_processed_and_again_only_when_its_member_was_cut_off_bef
     form: Form, tmp_path: Path, seed: int
 ) -> None:
     if form is not SHORT:
-        build_members(tmp_path)
-    with running(tmp_path / "data", *broker_settings(form.session_timeout_ms)) as broker:
+        build(tmp_path, "CountingMember", "counting")
+    with running(tmp_path / "data", *session_settings(form.session_timeout_ms)) as broker:
         create_topic(broker.bootstrap, TOPIC, PARTITIONS)
         with churning(tmp_path, broker, TOPIC, form.kinds, seed, form.session_timeout_ms) as churn:
             churn.run(form.duration_s, form.pause_s, form.broker_kills, form.pace_s)

@@ -1,22 +1,19 @@
 """A chain of topics, each written from the one before in transactions: every value arrives once and in order."""
 
 import os
-import random
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.apache_kafka import install
-from support.clients import chain as chain_module
 from support.clients.chain import Stage, linking
 from support.clients.churn import PARTITIONS
 from support.clients.confluent import create_topic
+from support.clients.programs import build, session_settings
 from support.process import running
 
-SEED_VARIABLE = "TEST_SEED"
-GO = Path(__file__).parents[1] / "interop" / "go"
+AT_ONCE = ("-c", "group.initial.rebalance.delay.ms=0")
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Form:
     broker_stops: int
     pace_s: float
     session_timeout_ms: int
-    settings: tuple[str, ...] = ()
+    settings: tuple[str, ...] = AT_ONCE
 
 
 SHORT = Form(
@@ -49,36 +46,7 @@ LONG = Form(
     pace_s=2.0,
     session_timeout_ms=6000,
 )
-DURABLE = replace(LONG, settings=("-c", "barnabas.acknowledge.durable=true"))
-
-
-@pytest.fixture
-def seed() -> int:
-    """Where all randomness comes from; set TEST_SEED to run with the one that was printed."""
-    seed = int(os.environ.get(SEED_VARIABLE) or random.randrange(2**32))
-    print(f"{SEED_VARIABLE}={seed}")
-    return seed
-
-
-def build_members(folder: Path) -> None:
-    """Compile the member in Java and the one in Go."""
-    source = Path(chain_module.__file__).with_name("TransactingMember.java")
-    javac = ["javac", "--release", "17", "-cp", f"{install() / 'libs'}/*", "-d", str(folder / "classes"), str(source)]
-    subprocess.run(javac, check=True)
-    subprocess.run(["go", "build", "-o", str(folder / "franz-go"), "./transacting"], cwd=GO, check=True)
-
-
-def broker_settings(session_timeout_ms: int) -> list[str]:
-    """Sessions of this length for both protocols."""
-    settings = {
-        "group.initial.rebalance.delay.ms": 0,
-        "group.min.session.timeout.ms": session_timeout_ms,
-        "group.consumer.min.session.timeout.ms": session_timeout_ms,
-        "group.consumer.session.timeout.ms": session_timeout_ms,
-        "group.consumer.min.heartbeat.interval.ms": 500,
-        "group.consumer.heartbeat.interval.ms": 500,
-    }
-    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+DURABLE = replace(LONG, settings=(*AT_ONCE, "-c", "barnabas.acknowledge.durable=true"))
 
 
 @pytest.mark.parametrize(
@@ -91,8 +59,8 @@ def broker_settings(session_timeout_ms: int) -> list[str]:
 )
 def test_every_value_comes_through_the_chain_once_and_in_order(form: Form, tmp_path: Path, seed: int) -> None:
     if form is not SHORT:
-        build_members(tmp_path)
-    with running(tmp_path / "data", *broker_settings(form.session_timeout_ms), *form.settings) as broker:
+        build(tmp_path, "TransactingMember", "transacting")
+    with running(tmp_path / "data", *session_settings(form.session_timeout_ms), *form.settings) as broker:
         with linking(tmp_path, broker, form.stages, seed, form.session_timeout_ms) as chain:
             for topic in chain.topics:
                 create_topic(broker.bootstrap, topic, PARTITIONS)
