@@ -276,7 +276,7 @@ def test_an_unknown_transactional_id_is_not_described(run: Tools, name: str) -> 
         )
 
 
-def test_the_producers_of_a_partition_are_described(run: Tools, transactions: Transactions) -> None:
+def test_the_producers_of_transactions_are_described(run: Tools, transactions: Transactions) -> None:
     transactions.begin("committed", timestamp=1000).commit_transaction(TIMEOUT_S)
     transactions.begin("open", timestamp=2000)
     ids = producer_ids(run, transactions)
