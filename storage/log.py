@@ -81,8 +81,9 @@ class PartitionLog(Protocol):
         """
         ...
 
-    def aborted(self, offset: int, batches: memoryview) -> list[AbortedTransaction]:
-        """Return the aborted transactions that ``batches``, read at ``offset``, may hold records of, by their ends.
+    def aborted(self, offset: int, size_bytes: int) -> list[AbortedTransaction]:
+        """Return the aborted transactions that the ``size_bytes`` of batches read at ``offset`` may hold records of,
+        by their ends.
 
         Raises LogCorrupt, LogOffline.
         """

@@ -320,6 +320,16 @@ class Segment:
             position += size
         return None
 
+    def next_offset_at(self, end: int) -> int:
+        """Return the offset behind the batch that ends at position ``end``. Raises LogCorrupt, OSError."""
+        view = self.view(0, self.size)
+        position = self.batch_before(end - 1)
+        while True:
+            base_offset, size, delta = self._step(view, position)
+            position += size
+            if position >= end:
+                return base_offset + delta + 1
+
     def whole_batches(self, start: int, end: int) -> int:
         """Return where the last batch ends that lies wholly before ``end``; ``start`` is where one begins.
 

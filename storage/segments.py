@@ -13,7 +13,6 @@ from ..protocol.records import (
     BatchCorrupt,
     BatchHeader,
     assign,
-    headers,
     read_end_transaction_marker,
     read_header,
 )
@@ -142,16 +141,17 @@ class SegmentedLog:
         # The beginning of a transaction may have been deleted.
         return self.log_end_offset if first is None else max(first, self.log_start_offset)
 
-    def aborted(self, offset: int, batches: memoryview) -> list[AbortedTransaction]:
+    def aborted(self, offset: int, size_bytes: int) -> list[AbortedTransaction]:
         found: list[AbortedTransaction] = []
         end = -1  # behind what was read; found out when there is something to compare with
         try:
-            for segment in self.segments[max(0, bisect_right(self._bases, offset) - 1) :]:
+            at = max(0, bisect_right(self._bases, offset) - 1)
+            for segment in self.segments[at:]:
                 for entry in segment.aborted.entries:
                     if entry.last_offset < offset:
                         continue
                     if end < 0:
-                        end = max((header.next_offset for _, header in headers(batches)), default=offset)
+                        end = self._end_of_read(at, offset, size_bytes)
                     if entry.first_offset < end:
                         found.append(entry)
                     if entry.last_stable_offset >= end:
@@ -216,6 +216,14 @@ class SegmentedLog:
             self.offline = reason
             logger.error("partition %s is offline until the next start: %s", self.directory, error)
         return LogOffline(reason)
+
+    def _end_of_read(self, at: int, offset: int, size_bytes: int) -> int:
+        """Return the offset behind the batches that ``read`` found from the segment number ``at`` on."""
+        for segment in self.segments[at:]:
+            found = segment.find(offset)
+            if found is not None:
+                return segment.next_offset_at(found[0] + size_bytes)
+        return self.log_end_offset
 
     def read(self, offset: int, max_bytes: int, at_least_one: bool, end_offset: int = NEVER) -> Slice:
         if self.offline is not None:

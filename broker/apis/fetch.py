@@ -161,10 +161,10 @@ class _Reading:
         budget = min(asked.partition_max_bytes, self.max_bytes - self.found_bytes)
         found = partition.read(asked.fetch_offset, budget, not self.found_bytes, end_offset)
         result.records = found.batches
-        if self.is_committed:
+        if self.is_committed and found.batches:
             result.aborted_transactions = [
                 AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
-                for aborted in log.aborted(asked.fetch_offset, found.batches)
+                for aborted in log.aborted(asked.fetch_offset, len(found.batches))
             ]
         self.found_bytes += len(found.batches)
         self.readable_bytes += found.readable_bytes
@@ -229,7 +229,8 @@ class _Wait:
         self.over: asyncio.Future[None] = self.loop.create_future()
         self._missing_bytes = missing_bytes
 
-    def grew(self, size_bytes: int) -> None:
+    def grew(self, size_bytes: int, is_stable: bool) -> None:
+        del is_stable
         self.reconsider(self._missing_bytes - size_bytes, must_end=False)
 
     def gone(self) -> None:
@@ -246,15 +247,24 @@ class _Wait:
 
 
 class _StableWait(_Wait):
-    """Waits for what is decided: records of open transactions do not count, and then count all at once."""
+    """Waits for what is decided: records of open transactions do not count, and then count all at once.
+
+    As long as nothing is undecided, which for most topics is always, it counts as the others do.
+    """
 
     def __init__(self, missing_bytes: int, reading: _Reading, wanted_bytes: int) -> None:
         super().__init__(missing_bytes)
         self._reading = reading
         self._wanted_bytes = wanted_bytes
+        self._has_undecided = any(
+            partition.high_watermark != stable_offset for partition, stable_offset in reading.watched
+        )
 
-    def grew(self, size_bytes: int) -> None:
-        del size_bytes
+    def grew(self, size_bytes: int, is_stable: bool) -> None:
+        if is_stable and not self._has_undecided:
+            super().grew(size_bytes, is_stable)
+            return
+        self._has_undecided = True
         reading = self._reading
         if not self.over.done() and reading.has_moved:
             reading.read()

@@ -62,7 +62,10 @@ class TransactionGuard(Protocol):
 class GrowthWatcher(Protocol):
     """Somebody who wants to know when a partition grows, or is gone."""
 
-    def grew(self, size_bytes: int) -> None: ...
+    def grew(self, size_bytes: int, is_stable: bool) -> None:
+        """``is_stable``: no transaction is open in the partition."""
+        ...
+
     def gone(self) -> None: ...
 
 
@@ -197,8 +200,9 @@ class Partition:
 
     def grew(self, size_bytes: int) -> None:
         """Tell everybody who waits that there is more to read."""
+        is_stable = not self.log.producers.open
         for watcher in tuple(self.watchers):
-            watcher.grew(size_bytes)
+            watcher.grew(size_bytes, is_stable)
 
     def _compressed(self, batch: memoryview, header: BatchHeader) -> tuple[memoryview, BatchHeader]:
         """Return the batch in the codec that the topic wants (``compression.type``)."""

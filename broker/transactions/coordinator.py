@@ -248,7 +248,9 @@ class TransactionCoordinator:
             if not self._markers.write(prepared, topic, index, is_first_try)
         ]
         if missing:
-            _log.warning("the end of %r could not be written into %s yet", prepared.transactional_id, missing)
+            # Said once: a partition may be offline until the next start.
+            level = logging.WARNING if is_first_try else logging.DEBUG
+            _log.log(level, "the end of %r could not be written into %s yet", prepared.transactional_id, missing)
             self._try_again(prepared)
         else:
             self._markers.when_written(prepared.partitions, lambda: self._complete(prepared))

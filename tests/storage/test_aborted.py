@@ -73,7 +73,7 @@ def test_an_open_transaction_whose_beginning_is_deleted_holds_back_what_is_left(
     assert log.last_stable_offset == 1
     end(log, 1, False)
     assert log.last_stable_offset == 3
-    assert log.aborted(1, log.read(1, 2**20, True).batches) == [AbortedTransaction(1, 0, 2, 3)]
+    assert log.aborted(1, len(log.read(1, 2**20, True).batches)) == [AbortedTransaction(1, 0, 2, 3)]
 
 
 def test_what_was_aborted_is_told_as_far_as_it_was_read(log):
@@ -81,19 +81,31 @@ def test_what_was_aborted_is_told_as_far_as_it_was_read(log):
         append(log, data(number, 0))
     for number in (2, 0, 1):
         end(log, number, number == 1)
-    assert log.aborted(0, log.read(0, 2**20, True).batches) == [
+    assert log.aborted(0, len(log.read(0, 2**20, True).batches)) == [
         AbortedTransaction(2, 2, 3, 0),
         AbortedTransaction(0, 0, 4, 1),
     ]
     first = log.read(0, 1, True).batches
-    assert log.aborted(0, first) == [AbortedTransaction(0, 0, 4, 1)]
-    assert log.aborted(4, log.read(4, 2**20, True).batches) == [AbortedTransaction(0, 0, 4, 1)]
-    assert log.aborted(5, log.read(5, 2**20, True).batches) == []
+    assert log.aborted(0, len(first)) == [AbortedTransaction(0, 0, 4, 1)]
+    assert log.aborted(4, len(log.read(4, 2**20, True).batches)) == [AbortedTransaction(0, 0, 4, 1)]
+    assert log.aborted(5, len(log.read(5, 2**20, True).batches)) == []
+
+
+def test_how_far_was_read_is_found_among_many_batches(log):
+    """Each transaction is one record and its marker; a read tells of those that it reached into."""
+    for number in range(200):
+        append(log, data(number, 0, size=500))
+        end(log, number, number % 2 == 0)
+    for offset, max_bytes in ((0, 600), (0, 5_000), (37, 20_000), (38, 20_000), (150, 2**20), (399, 10)):
+        batches = log.read(offset, max_bytes, True).batches
+        stop = max(header.next_offset for header, _ in batches_of(batches))
+        told = [entry.producer_id for entry in log.aborted(offset, len(batches))]
+        assert told == [n for n in range(200) if n % 2 and 2 * n + 1 >= offset and 2 * n < stop]
 
 
 def test_a_marker_of_who_has_nothing_open_aborts_nothing(log):
     end(log, 7, False)
-    assert log.aborted(0, log.read(0, 2**20, True).batches) == []
+    assert log.aborted(0, len(log.read(0, 2**20, True).batches)) == []
     assert (log.last_stable_offset, log.log_end_offset) == (1, 1)
 
 
@@ -158,7 +170,7 @@ def test_an_index_that_cannot_be_read_is_made_anew(folder, log, recovery_point):
     log.close()
     spoil(log.segments[-1].aborted.path, "cut")
     again = folder.open(recovery_point)
-    assert again.aborted(0, again.read(0, 100, True).batches) == [AbortedTransaction(1, 0, 1, 2)]
+    assert again.aborted(0, len(again.read(0, 100, True).batches)) == [AbortedTransaction(1, 0, 1, 2)]
 
 
 def test_the_index_is_not_needed_where_everything_is_checked(folder, log):
@@ -167,7 +179,7 @@ def test_the_index_is_not_needed_where_everything_is_checked(folder, log):
     log.close()
     log.segments[-1].aborted.path.unlink()
     again = folder.open(0)
-    assert again.aborted(0, again.read(0, 100, True).batches) == [AbortedTransaction(1, 0, 1, 2)]
+    assert again.aborted(0, len(again.read(0, 100, True).batches)) == [AbortedTransaction(1, 0, 1, 2)]
 
 
 def test_a_segment_does_not_take_over_the_index_of_one_that_was_put_aside(tmp_path):
@@ -186,7 +198,7 @@ def test_a_segment_does_not_take_over_the_index_of_one_that_was_put_aside(tmp_pa
         append(again, data(2, number, size=100))
         end(again, 2, True)
     for offset in range(again.segments[1].base_offset, again.log_end_offset):
-        assert again.aborted(offset, again.read(offset, 2**20, True).batches) == []
+        assert again.aborted(offset, len(again.read(offset, 2**20, True).batches)) == []
 
 
 @pytest.mark.parametrize(
@@ -260,7 +272,7 @@ def committed_from(log: Any, offset: int, end_offset: int) -> list[int]:
     seen = []
     while offset < end_offset:
         batches = log.read(offset, 200, True, end_offset).batches
-        aborted = sorted(log.aborted(offset, batches), key=lambda entry: entry.first_offset)
+        aborted = sorted(log.aborted(offset, len(batches)), key=lambda entry: entry.first_offset)
         dropped: set[int] = set()
         for header, _ in batches_of(batches):
             while aborted and aborted[0].first_offset <= header.last_offset:

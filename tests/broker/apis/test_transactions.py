@@ -165,6 +165,22 @@ def test_a_fetch_that_waits_is_answered_when_the_transaction_ends(wire: Wire, ot
     assert len(answered.responses[0].partitions[0].records) > 0
 
 
+def test_records_of_an_open_transaction_do_not_end_the_wait(wire: Wire, other: Wire, topic: Topic) -> None:
+    """Nor do those that come behind it; what was decided before it counts as ever."""
+    request = fetch_request((topic, 0, 0), max_wait_ms=10_000, isolation_level=READ_COMMITTED)
+    other.send(request, 18)
+    producer = begin(wire)
+    write(wire, producer, topic)
+    wire.call(produce_request(topic, (0, batch())), 12)
+    other.socket.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        other.receive_frame()
+    other.socket.settimeout(10)
+    end(wire, producer, False)
+    result = other.receive(type(request), 18).responses[0].partitions[0]
+    assert (result.last_stable_offset, len(result.aborted_transactions)) == (6, 1)
+
+
 def test_a_batch_that_is_sent_again_is_not_appended_again(wire: Wire, topic: Topic) -> None:
     producer = begin(wire)
     first, again = write(wire, producer, topic), write(wire, producer, topic)

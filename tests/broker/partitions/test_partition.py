@@ -60,7 +60,7 @@ class Watcher:
     def __init__(self) -> None:
         self.grown: list[int] = []
 
-    def grew(self, size_bytes: int) -> None:
+    def grew(self, size_bytes: int, is_stable: bool) -> None:
         self.grown.append(size_bytes)
 
     def gone(self) -> None: ...
