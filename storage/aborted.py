@@ -5,15 +5,13 @@ written before its marker: an entry without a marker is dropped by the recovery,
 aborted records through.
 """
 
-import errno
-import os
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from .checkpoints import sync_file
+from . import files
 from .index import IndexCorrupt
 
 TRANSACTION_INDEX_SUFFIX = ".txnindex"
@@ -54,13 +52,15 @@ class TransactionIndex:
         """Write an entry behind the others; all of it or, with OSError, none."""
         entries = self.entries
         position = len(entries) * _ENTRY.size
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        opened = files.open_file(self.path, files.ENSURE)
         try:
-            if os.pwrite(fd, _ENTRY.pack(_VERSION, *aborted), position) != _ENTRY.size:
-                os.ftruncate(fd, position)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            try:
+                files.write_all(opened, _ENTRY.pack(_VERSION, *aborted), position)
+            except OSError:
+                files.truncate(opened, position)
+                raise
         finally:
-            os.close(fd)
+            files.close(opened)
         entries.append(aborted)
         self._dirty = True
 
@@ -89,7 +89,7 @@ class TransactionIndex:
             entries = []
         kept = [entry for entry in entries if is_kept(entry)]
         if self.path.exists() and (kept != entries or not kept):
-            self.path.write_bytes(b"".join(_ENTRY.pack(_VERSION, *entry) for entry in kept))
+            files.replace(self.path, b"".join(_ENTRY.pack(_VERSION, *entry) for entry in kept))
             self._dirty = True
         self._entries = kept
 
@@ -97,17 +97,13 @@ class TransactionIndex:
         """Block until the entries are on disk; may be called from any thread. Raises OSError."""
         if self._dirty:
             self._dirty = False
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                sync_file(fd)
-            finally:
-                os.close(fd)
+            files.sync_path(self.path)
 
 
 def read_entries(path: Path) -> list[AbortedTransaction]:
     """Return the entries of a file, none if there is no file. Raises OSError, IndexCorrupt."""
     try:
-        content = path.read_bytes()
+        content = files.read(path)
     except FileNotFoundError:
         return []
     entries: list[AbortedTransaction] = []

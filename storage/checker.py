@@ -130,7 +130,7 @@ class _Walk:
         bases = sorted(int(path.stem) for path in folder.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
         expected = 0
         for base in bases:
-            segment = Segment(folder, base, SystemClock().now_ms(), is_read_only=True)
+            segment = Segment(folder, base, SystemClock().now_ms())
             try:
                 if base < expected:
                     self.problem(segment.path(LOG_SUFFIX), f"begins before the end of its predecessor, {expected}")

@@ -1,49 +1,22 @@
 """Kafka's small text files: offset checkpoints, leader epochs, properties. Each is replaced as a whole."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from . import files
 from .errors import StorageError
 
 _VERSION = "0"
 
 
-def replace_file(path: Path, content: str, sync: bool = True) -> None:
-    """Make ``content`` the content of ``path``, or leave what was there: never half of it. Raises OSError.
-
-    Without ``sync`` that holds for the death of the process, not of the machine.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(content)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(temporary, path)
-    if sync:
-        sync_directory(path.parent)
-
-
-def sync_file(descriptor: int) -> None:
-    """Bring a file's content to the disk; blocks. Raises OSError."""
-    # What macOS calls fsync does not wait for the disk, but it is what there is in Python's standard library.
-    getattr(os, "fdatasync", os.fsync)(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to the disk; a file that was synced may else be nameless. Raises OSError."""
-    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def write_offsets(path: Path, offsets: Mapping[tuple[str, int], int], sync: bool = True) -> None:
+def write_offsets(path: Path, offsets: Mapping[tuple[str, int], int], is_synced: bool = True) -> None:
     """Write a ``*-offset-checkpoint``: one offset per (topic, partition). Raises OSError."""
     lines = [f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items()]
-    replace_file(path, "\n".join([_VERSION, str(len(lines)), *lines]) + "\n", sync)
+    files.replace(path, _numbered(lines), is_synced)
+
+
+def _numbered(lines: list[str]) -> bytes:
+    return "\n".join([_VERSION, str(len(lines)), *lines, ""]).encode()
 
 
 def read_offsets(path: Path) -> dict[tuple[str, int], int]:
@@ -60,7 +33,7 @@ def read_offsets(path: Path) -> dict[tuple[str, int], int]:
 
 def _lines(path: Path) -> Sequence[str]:
     try:
-        version, count, *lines = path.read_text(encoding="utf-8").splitlines()
+        version, count, *lines = files.read(path).decode().splitlines()
     except FileNotFoundError:
         return ()
     except ValueError:
@@ -137,5 +110,5 @@ class LeaderEpochs:
 
     def _replace(self, starts: list[tuple[int, int]]) -> None:
         lines = [f"{epoch} {start}" for epoch, start in starts]
-        replace_file(self._path, "\n".join([_VERSION, str(len(lines)), *lines]) + "\n", sync=False)
+        files.replace(self._path, _numbered(lines))
         self.starts = starts

@@ -9,18 +9,20 @@ import fcntl
 import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from . import files
 from .catalog.sqlite import SqliteCatalog
-from .checkpoints import read_offsets, replace_file, sync_directory, write_offsets
+from .checkpoints import read_offsets, write_offsets
 from .clock import Clock
+from .disposal import Disposal
 from .errors import CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher, SyncJob
 from .log import LogSettings
+from .mapped_file import FilePool
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
 from .segments import FULL, SegmentedLog
@@ -54,7 +56,7 @@ class DataDir:
         self._complained_s = float("-inf")
         self._flush_at: dict[SegmentedLog, float] = {}
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            files.make_directory(path)
             self._lock = lock(path / LOCK_FILE)
         except OSError as error:
             who = f" (for user id {os.getuid()})" if isinstance(error, PermissionError) else ""
@@ -67,8 +69,8 @@ class DataDir:
                 self.was_clean = (path / CLEAN_FILE).exists()
                 self._recovery_points = self._read_recovery_points()
                 self._log_starts = self._read_log_starts()
-                (path / CLEAN_FILE).unlink(missing_ok=True)
-                sync_directory(path)  # the mark must not come back after a power failure
+                files.unlink(path / CLEAN_FILE)
+                files.sync_directory(path)  # the mark must not come back after a power failure
             except BaseException:
                 self.catalog.close()
                 raise
@@ -76,9 +78,10 @@ class DataDir:
             os.close(self._lock)
             raise
         self.flusher = Flusher(deliver)
-        self._background = ThreadPoolExecutor(1, "datadir")
+        self.disposal = Disposal(clock, lambda: self._write_log_starts(is_synced=True))
+        self._pool = FilePool()
         for left in path.glob(f"*{DELETED_SUFFIX}"):
-            self._background.submit(shutil.rmtree, left, ignore_errors=True)
+            self.disposal.remove(partial(files.remove_tree, left), 0)
 
     def _read_recovery_points(self) -> dict[tuple[str, int], int]:
         try:
@@ -107,7 +110,7 @@ class DataDir:
         if "node.id" not in known:
             directory_id = known.get("directory.id") or _encode_id(self._clock.random_bytes(16))
             texts = (f"cluster.id={self.catalog.cluster_id()}", f"directory.id={directory_id}", f"node.id={node_id}")
-            replace_file(path, "\n".join([*texts, "version=1"]) + "\n")
+            files.replace(path, "\n".join([*texts, "version=1", ""]).encode(), is_synced=True)
 
     @property
     def directory_id(self) -> bytes:
@@ -138,7 +141,8 @@ class DataDir:
                 self.flusher.request,
                 recovery_point,
                 self._log_starts.get((topic, partition), 0),
-                self._retire,
+                partial(self._retire, (topic, partition)),
+                self._pool,
             )
         except (OSError, StorageError) as error:
             may_pass = isinstance(error, OSError) and error.errno in FULL
@@ -166,11 +170,11 @@ class DataDir:
         if owner is not None:
             aside = folder.with_name(self._aside_name(folder.name, STRAY_SUFFIX))
             logger.warning("%s belongs to another topic: moved to %s", folder, aside.name)
-            folder.rename(aside)
+            files.rename(folder, aside)
         elif metadata.exists():
             logger.warning("%s does not say whose it is: taking it for the topic's", metadata)
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(metadata, f"version: 0\ntopic_id: {_encode_id(topic_id)}\n", sync=False)
+        files.make_directory(folder)
+        files.replace(metadata, f"version: 0\ntopic_id: {_encode_id(topic_id)}\n".encode())
 
     def _aside_name(self, name: str, suffix: str) -> str:
         unique = self._clock.random_bytes(16).hex()
@@ -194,17 +198,22 @@ class DataDir:
             if log is not None:
                 log.delete(gone)
             else:
-                folder.rename(gone)
+                files.rename(folder, gone)
         except FileNotFoundError:
             return
         except OSError as error:
             logger.error("cannot delete %s: %s", folder, error)
             return
-        self._background.submit(_remove, log, gone)
+        delay_ms = 0
+        if log is not None:
+            self.disposal.remove(log.let_go, 0)
+            delay_ms = log.settings.file_delete_delay_ms
+        self.disposal.remove(partial(files.remove_tree, gone), delay_ms)
 
-    def _retire(self, segments: list[Segment]) -> None:
-        # By way of the flusher's thread, which may be syncing them just now.
-        self.flusher.request(_Retired(segments, self._background))
+    def _retire(self, key: tuple[str, int], log: SegmentedLog, segments: list[Segment]) -> None:
+        self._log_starts[key] = log.log_start_offset
+        self.disposal.retire(log, segments)
+        self.flusher.request(self.disposal)
 
     def note_log_starts(self) -> None:
         """Remember where each log begins now, so that it survives the death of the process. Raises StorageError."""
@@ -213,9 +222,9 @@ class DataDir:
                 self._log_starts[key] = log.log_start_offset
         self._write_log_starts()
 
-    def _write_log_starts(self) -> None:
+    def _write_log_starts(self, is_synced: bool = False) -> None:
         try:
-            write_offsets(self.path / LOG_STARTS_FILE, self._log_starts, sync=False)
+            write_offsets(self.path / LOG_STARTS_FILE, self._log_starts.copy(), is_synced)
         except OSError as error:
             raise StorageError(f"cannot write {LOG_STARTS_FILE}: {error.strerror}") from error
 
@@ -228,7 +237,9 @@ class DataDir:
         return sum(path.stat().st_size for path in folder.glob(f"*{LOG_SUFFIX}"))
 
     def flush_due(self) -> None:
-        """Request a sync of every log whose ``flush.ms`` has passed, and of the catalog when much was committed."""
+        """Request a sync of every log whose ``flush.ms`` has passed, and of the catalog when much was committed;
+        remove the files whose time has come."""
+        self.disposal.remove_due()
         if self.catalog.is_grown:
             self.flusher.request(self.catalog)
         now = self._clock.monotonic()
@@ -293,7 +304,7 @@ class DataDir:
             except OSError as error:
                 logger.error("cannot close %s cleanly: %s", log.directory, error)
                 clean = False
-        self._background.shutdown()
+        self.disposal.stop()
         try:
             clean = clean and self._is_recovered()
             points = self._recovery_points | {key: log.recovery_point for key, log in self.logs.items()}
@@ -301,7 +312,7 @@ class DataDir:
             self.catalog.sync()
             self.catalog.close()
             if clean:
-                replace_file(self.path / CLEAN_FILE, '{"version":0,"brokerEpoch":-1}')
+                files.replace(self.path / CLEAN_FILE, b'{"version":0,"brokerEpoch":-1}', is_synced=True)
         except (OSError, CatalogError) as error:
             logger.error("cannot close %s cleanly: %s", self.path, error)
         finally:
@@ -314,27 +325,6 @@ class DataDir:
             for topic in self.catalog.topics()
             for partition in range(topic.partition_count)
         )
-
-
-class _Retired:
-    """Segments on their way from the disk, as a ``Syncable``."""
-
-    def __init__(self, segments: list[Segment], background: Executor) -> None:
-        self._segments = segments
-        self._background = background
-
-    def sync_job(self) -> SyncJob:
-        return SyncJob(lambda: None, self._finish, lambda error: error)
-
-    def _finish(self) -> None:
-        self._background.submit(self._unlink)
-
-    def _unlink(self) -> None:
-        for segment in self._segments:
-            try:
-                segment.unlink()
-            except OSError as error:
-                logger.error("cannot delete %s: %s", segment.path(LOG_SUFFIX), error)
 
 
 def folders(path: Path) -> Iterator[tuple[str, int, Path]]:
@@ -378,12 +368,6 @@ def lock(path: Path) -> int:
         os.ftruncate(held, 0)
         os.pwrite(held, f"pid {os.getpid()}".encode(), 0)
     return held
-
-
-def _remove(log: SegmentedLog | None, folder: Path) -> None:
-    if log is not None:
-        log.let_go()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_properties(path: Path) -> dict[str, str]:

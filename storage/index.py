@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from . import files
+
 OFFSET_ENTRY_BYTES = 8
 TIME_ENTRY_BYTES = 12
 RELATIVE_OFFSET_MAX = 2**31 - 1
@@ -62,7 +64,7 @@ class OffsetIndex:
     def load(cls, path: Path, segment_bytes: int) -> "OffsetIndex":
         """Read an index file; zeros at its end are Kafka's preallocation. Raises IndexCorrupt, OSError."""
         pairs = array("i")
-        content = path.read_bytes()
+        content = files.read(path)
         pairs.frombytes(content[: len(content) // OFFSET_ENTRY_BYTES * OFFSET_ENTRY_BYTES])
         if sys.byteorder == "little":
             pairs.byteswap()
@@ -121,7 +123,7 @@ class TimeIndex:
     @classmethod
     def load(cls, path: Path) -> "TimeIndex":
         """Read an index file; zeros at its end are Kafka's preallocation. Raises IndexCorrupt, OSError."""
-        content = path.read_bytes()
+        content = files.read(path)
         index = cls()
         for at in range(0, len(content) - TIME_ENTRY_BYTES + 1, TIME_ENTRY_BYTES):
             timestamp = int.from_bytes(content[at : at + 8], "big", signed=True)

@@ -4,7 +4,6 @@ Per producer id: the epoch, and the sequences of the last five batches, so that 
 answered with its first offset instead of being appended again; and where its open transaction begins.
 """
 
-import os
 import struct
 from collections import deque
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..protocol.records import BatchHeader, ControlType, EndTransactionMarker, crc32c
+from . import files
 from .aborted import AbortedTransaction
 from .errors import CoordinatorEpochStale, ProducerEpochStale, SequenceOutOfOrder, TransactionStateInvalid
 
@@ -188,14 +188,12 @@ class ProducerStates:
                 entry.coordinator_epoch,
                 entry.current_txn_first_offset,
             )
-        temporary = path.with_suffix(".snapshot.tmp")
-        temporary.write_bytes(struct.pack(">hI", _SNAPSHOT_VERSION, crc32c(bytes(body))) + body)
-        os.replace(temporary, path)
+        files.replace(path, struct.pack(">hI", _SNAPSHOT_VERSION, crc32c(bytes(body))) + body)
 
     @classmethod
     def read_snapshot(cls, path: Path) -> "ProducerStates":
         """Read a snapshot file of Kafka's or ours. Raises SnapshotCorrupt, OSError."""
-        content = path.read_bytes()
+        content = files.read(path)
         states = cls()
         try:
             version, crc, count = _SNAPSHOT_HEAD.unpack_from(content)

@@ -18,15 +18,17 @@ from ..protocol.records import (
     verify,
 )
 from ..protocol.records.batch import MAGIC_OFFSET
+from . import files
 from .aborted import TRANSACTION_INDEX_SUFFIX
 from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import StorageError
 from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeIndex
 from .log import LogSettings
+from .mapped_file import FilePool
 from .producers import ProducerStates, SnapshotCorrupt
 from .segment import (
-    DELETED_SUFFIX,
+    DELETED_MARK,
     INDEX_INTERVAL_BYTES,
     INDEX_SUFFIX,
     LOG_SUFFIX,
@@ -47,8 +49,9 @@ RECALL_BYTES = 6 * 2**20
 SNAPSHOTS_KEPT = 2
 
 
-def unlink_all(segments: list[Segment]) -> None:
-    """Remove the files of segments. Raises OSError."""
+def unlink_all(log: SegmentedLog, segments: list[Segment]) -> None:
+    """Remove the files of segments that a log has parted with. Raises OSError."""
+    log.put_aside(segments)
     for segment in segments:
         segment.unlink()
 
@@ -67,7 +70,8 @@ def open_log(
     on_roll: Callable[[SegmentedLog], None],
     recovery_point: int | None,
     log_start_offset: int = 0,
-    on_retire: Callable[[list[Segment]], None] = unlink_all,
+    on_retire: Callable[[SegmentedLog, list[Segment]], None] = unlink_all,
+    pool: FilePool | None = None,
 ) -> SegmentedLog:
     """Open or make the log in ``directory``.
 
@@ -76,8 +80,9 @@ def open_log(
     from where on every batch is checked and the log is cut at the first that is not sound.
     Raises OSError, StorageError when the files cannot be used.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    segments = _find_segments(directory, clock)
+    pool = pool or FilePool()
+    files.make_directory(directory)
+    segments = _find_segments(directory, clock, pool)
     epochs = _read_epochs(directory / LEADER_EPOCH_FILE)
     end = _end_of(segments[-1]) if recovery_point is None else None
     if end is None:
@@ -88,18 +93,20 @@ def open_log(
         epochs.truncate(end)
     if recovery_point == 0 or not all(_has_sound_index(segment) for segment in segments):
         _index_aborted(segments)
-    producers = _load_producers(directory, segments, end)
+    producers = _load_producers(directory, segments, end, end if recovery_point is None else recovery_point)
     if log_start_offset > end:
         # The end of the log was lost in a crash, and all that is left had been deleted before.
-        unlink_all(segments)
-        segments, end = [Segment.create(directory, log_start_offset, clock.now_ms())], log_start_offset
+        for segment in segments:
+            segment.unlink()
+        segments, end = [Segment.create(directory, log_start_offset, clock.now_ms(), pool)], log_start_offset
     log = SegmentedLog(
-        directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire
+        directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire, pool
     )
     if recovery_point is not None:
         log.recovery_point = min(recovery_point, end)
         log.unsynced = [old for old, following in pairwise(segments) if following.base_offset > recovery_point]
     log.delete_before(log.log_start_offset)  # segments that the process did not get round to delete
+    log.let_go()  # whoever needs a file opens it
     return log
 
 
@@ -125,7 +132,7 @@ def _producer_ids(directory: Path) -> Iterator[int]:
         with suppress(SnapshotCorrupt):
             yield from ProducerStates.read_snapshot(path).entries
     for base in _bases(directory):
-        segment = Segment(directory, base, 0, is_read_only=True)
+        segment = Segment(directory, base, 0)
         try:
             for _, header in segment.headers(0):
                 yield header.producer_id
@@ -137,14 +144,14 @@ def _bases(directory: Path) -> list[int]:
     return sorted(int(path.stem) for path in directory.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
 
 
-def _find_segments(directory: Path, clock: Clock) -> list[Segment]:
+def _find_segments(directory: Path, clock: Clock, pool: FilePool) -> list[Segment]:
     now_ms = clock.now_ms()
-    for left in directory.glob(f"*{DELETED_SUFFIX}"):
-        left.unlink()
+    for left in directory.glob(f"*{DELETED_MARK}"):
+        files.unlink(left)
     bases = _bases(directory)
     if not bases:
-        return [Segment.create(directory, 0, now_ms)]
-    return [Segment(directory, base, now_ms) for base in bases]
+        return [Segment.create(directory, 0, now_ms, pool)]
+    return [Segment(directory, base, now_ms, pool) for base in bases]
 
 
 def _read_epochs(path: Path) -> LeaderEpochs:
@@ -152,7 +159,7 @@ def _read_epochs(path: Path) -> LeaderEpochs:
         return LeaderEpochs(path)
     except StorageError as error:
         logger.warning("%s; starting it anew", error)
-        path.unlink()
+        files.unlink(path)
         return LeaderEpochs(path)
 
 
@@ -244,7 +251,7 @@ def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> No
     name = segment.path(LOG_SUFFIX)
     lost = segment.size - damage.position
     if later or _holds_batches(segment, damage.position, end):
-        _unused_name(name).write_bytes(segment.view(damage.position, segment.size))
+        files.write(_unused_name(name), segment.view(damage.position, segment.size), is_synced=True)
         _put_aside(later)
         logger.error(
             "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",
@@ -258,9 +265,9 @@ def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> No
 def _put_aside(segments: list[Segment]) -> None:
     for segment in reversed(segments):  # whenever this is interrupted, no hole is left
         log = segment.path(LOG_SUFFIX)
-        log.rename(_unused_name(log))
+        files.rename(log, _unused_name(log))
         for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
-            segment.path(suffix).unlink(missing_ok=True)
+            files.unlink(segment.path(suffix))
         segment.close()
 
 
@@ -285,12 +292,13 @@ def _holds_batches(segment: Segment, position: int, end: int) -> bool:
     return False
 
 
-def _load_producers(directory: Path, segments: list[Segment], end: int) -> ProducerStates:
+def _load_producers(directory: Path, segments: list[Segment], end: int, synced: int) -> ProducerStates:
     """Return the state of the producers at offset ``end``: the newest snapshot, and the batches since.
 
-    The aborted transactions since then are indexed anew.
+    The aborted transactions since then are indexed anew; so it is a snapshot from before ``synced``, behind which
+    what the index says may have been lost with the machine.
     """
-    producers, start = _read_snapshot(directory, segments, end)
+    producers, start = _read_snapshot(directory, segments, end, synced)
     earlier: list[BatchHeader] = []
     recalled = False
     if start < end:
@@ -349,20 +357,21 @@ def _end_transaction(producers: ProducerStates, segment: Segment, position: int,
     producers.end_transaction(header, marker, header.base_offset)
 
 
-def _read_snapshot(directory: Path, segments: list[Segment], end: int) -> tuple[ProducerStates, int]:
+def _read_snapshot(directory: Path, segments: list[Segment], end: int, synced: int) -> tuple[ProducerStates, int]:
     snapshots = sorted((path for path in directory.glob(f"*{SNAPSHOT_SUFFIX}") if path.stem.isdigit()), reverse=True)
     usable: list[Path] = []
     for path in snapshots:
-        if int(path.stem) > end or len(usable) == SNAPSHOTS_KEPT:
-            path.unlink()
-        else:
+        is_usable = int(path.stem) <= synced
+        if int(path.stem) > end or (is_usable and len(usable) == SNAPSHOTS_KEPT):
+            files.unlink(path)
+        elif is_usable:
             usable.append(path)
     for path in usable:
         try:
             return ProducerStates.read_snapshot(path), int(path.stem)
         except SnapshotCorrupt as error:
             logger.warning("%s; rebuilding the producers' state from the log", error)
-            path.unlink()
+            files.unlink(path)
     return ProducerStates(), segments[0].base_offset
 
 

@@ -1,10 +1,5 @@
-"""One segment of a partition's log: a file of record batches as they came from the wire, and its indexes.
+"""One segment of a partition's log: a file of record batches as they came from the wire, and its indexes."""
 
-The file is written with ``pwrite`` and read through a map. The map is made as large as the segment may become and
-the file is as large as it is: nothing is ever stored through the map, so a full disk is an error and not a signal.
-"""
-
-import mmap
 import os
 import struct
 from collections.abc import Iterator
@@ -12,10 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..protocol.records import BATCH_OVERHEAD, LOG_OVERHEAD, NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
+from . import files
 from .aborted import TRANSACTION_INDEX_SUFFIX, TransactionIndex
-from .checkpoints import sync_file
 from .errors import LogCorrupt
 from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeEntry, TimeIndex
+from .mapped_file import FilePool, MappedFile
 
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
@@ -23,14 +19,14 @@ TIME_INDEX_SUFFIX = ".timeindex"
 SNAPSHOT_SUFFIX = ".snapshot"
 # What lies beside a segment and goes with it.
 _FILES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
-DELETED_SUFFIX = ".deleted"
+# What the names of files end in that the log has parted with, that are being cleaned, and that are about to take the
+# place of others.
+DELETED_MARK, CLEANED_MARK, SWAP_MARK = ".deleted", ".cleaned", ".swap"
 
 # base offset, length, last offset delta: what it takes to step from batch to batch
 STEP = struct.Struct(">qi11xi")
 # Kafka's index.interval.bytes default, for indexes that are rebuilt.
 INDEX_INTERVAL_BYTES = 4096
-# Only Linux can be asked whether a read would wait; elsewhere the answer is always no.
-_NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 
 
 def file_name(base_offset: int, suffix: str) -> str:
@@ -42,41 +38,45 @@ class Segment:
     """A segment. ``size``: bytes of whole batches; ``max_timestamp`` in ms, -1 when there is none.
 
     The file is opened, and the indexes are read, when they are first needed. ``capacity``: how large it may still
-    become (0: not at all), which is what gets mapped, so that a growing segment is mapped once.
+    become (0: not at all). ``mark``: what the names of its files end in; nothing, but for what is about to become a
+    part of the log or was one. ``is_retired``: the log has parted with it.
     """
 
     __slots__ = (
         "_bytes_since_index",
-        "_fd",
-        "_flags",
-        "_map",
-        "_map_bytes",
         "aborted",
         "base_offset",
         "capacity",
         "created_ms",
         "directory",
+        "file",
         "first_timestamp",
         "index",
         "is_indexed",
         "is_retired",
+        "mark",
         "max_timestamp",
         "max_timestamp_offset",
         "size",
         "time_index",
     )
 
-    def __init__(self, directory: Path, base_offset: int, created_ms: int, is_read_only: bool = False) -> None:
-        """Take a file that exists. Raises OSError."""
-        self._flags = os.O_CLOEXEC | (os.O_RDONLY if is_read_only else os.O_RDWR)
+    def __init__(
+        self,
+        directory: Path,
+        base_offset: int,
+        created_ms: int,
+        pool: FilePool | None = None,
+        mark: str = "",
+    ) -> None:
+        """Take a file that exists. ``pool``: None for somebody who only reads. Raises OSError."""
         self.directory = directory
         self.base_offset = base_offset
         self.created_ms = created_ms
-        self._fd = -1
+        self.mark = mark
         self.is_retired = False
+        self.file = MappedFile(self._log_name, pool)
         self.size = os.stat(self.path(LOG_SUFFIX)).st_size
-        self._map: mmap.mmap | None = None
-        self._map_bytes = 0
         self.capacity = 0
         self.index = OffsetIndex()
         self.time_index = TimeIndex()
@@ -88,31 +88,24 @@ class Segment:
         self.max_timestamp_offset = base_offset
 
     @classmethod
-    def create(cls, directory: Path, base_offset: int, created_ms: int) -> "Segment":
+    def create(cls, directory: Path, base_offset: int, created_ms: int, pool: FilePool, mark: str = "") -> "Segment":
         """Make an empty segment. Raises OSError, FileExistsError among them."""
-        os.close(
-            os.open(directory / file_name(base_offset, LOG_SUFFIX), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        )
-        # One that was put aside may have had this name.
-        (directory / file_name(base_offset, TRANSACTION_INDEX_SUFFIX)).unlink(missing_ok=True)
-        segment = cls(directory, base_offset, created_ms)
+        files.close(files.open_file(directory / (file_name(base_offset, LOG_SUFFIX) + mark), files.CREATE))
+        segment = cls(directory, base_offset, created_ms, pool, mark)
+        files.unlink(segment.aborted.path)  # one that was put aside may have had this name
         segment.is_indexed = True
         return segment
 
-    @property
-    def fd(self) -> int:
-        if self._fd < 0:
-            self._fd = os.open(self.path(LOG_SUFFIX), self._flags)
-        return self._fd
-
     def path(self, suffix: str) -> Path:
-        name = file_name(self.base_offset, suffix)
-        return self.directory / (name + DELETED_SUFFIX if self.is_retired else name)
+        return self.directory / (file_name(self.base_offset, suffix) + self.mark)
+
+    def _log_name(self) -> str:
+        return f"{self.directory}/{file_name(self.base_offset, LOG_SUFFIX)}{self.mark}"
 
     def append(self, batch: memoryview, last_offset: int, max_timestamp: int, index_interval_bytes: int) -> None:
         """Write a batch behind the others; all of it or, with OSError, none."""
         position = self.size
-        written = os.pwrite(self.fd, batch, position)
+        written = files.pwrite(self.file.fd, batch, position)
         size = len(batch)
         if written != size:
             self._write_rest(batch, position, written)
@@ -124,10 +117,9 @@ class Segment:
 
     def _write_rest(self, batch: memoryview, position: int, written: int) -> None:
         try:
-            while written < len(batch):
-                written += os.pwrite(self.fd, batch[written:], position + written)
+            files.write_all(self.file.fd, batch[written:], position + written)
         except OSError:
-            os.ftruncate(self.fd, position)
+            files.truncate(self.file.fd, position)
             raise
 
     def note(self, position: int, size: int, last_offset: int, max_timestamp: int, index_interval_bytes: int) -> None:
@@ -145,53 +137,29 @@ class Segment:
 
     def view(self, start: int, end: int) -> memoryview:
         """Return the bytes from ``start`` to ``end``, not copied. Raises OSError."""
-        if self._map is None or end > self._map_bytes:
-            if not end:
-                return memoryview(b"")
-            self._remap(max(self.capacity, end))
-        assert self._map is not None
-        return memoryview(self._map)[start:end]
-
-    def _remap(self, capacity: int) -> None:
-        # mmap() itself does not mind a file that is shorter than the map, Python's wrapper does: so the file is made
-        # as long for a moment. It stays sparse, and recovery cuts the zeros off if the process dies in between.
-        size = os.fstat(self.fd).st_size
-        if size < capacity:
-            os.ftruncate(self.fd, capacity)
-        try:
-            self._map = mmap.mmap(self.fd, capacity, access=mmap.ACCESS_READ)
-            self._map_bytes = capacity
-        finally:
-            if size < capacity:
-                os.ftruncate(self.fd, size)
-
-    def is_resident(self, position: int) -> bool:
-        """Say whether the page at ``position`` is in memory, so that reading it does not wait for the disk."""
-        try:
-            os.preadv(self.fd, [bytearray(1)], position, _NO_WAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True  # the file system cannot say
-        return True
+        return self.file.view(start, end, self.capacity)
 
     def warm(self, start: int, end: int) -> None:
         """Read a range from the disk into memory; may block, may be called from any thread. Raises OSError."""
-        scratch = bytearray(min(end - start, 2**20))
-        for position in range(start, end, len(scratch)):
-            os.preadv(self.fd, [memoryview(scratch)[: end - position]], position)
+        opened = files.open_file(self._log_name(), files.READ)
+        try:
+            scratch = bytearray(min(end - start, 2**20))
+            for position in range(start, end, len(scratch)):
+                files.preadv(opened, [memoryview(scratch)[: end - position]], position)
+        finally:
+            files.close(opened)
 
     def truncate(self, size: int) -> None:
         """Drop what lies at ``size`` and beyond, in the file and in the offset index. Raises OSError."""
-        os.ftruncate(self.fd, size)
+        files.truncate(self.file.fd, size)
         self.size = size
         self.index.truncate(size)
-        self._map = None
+        self.file.forget_map()
 
     def sync(self) -> None:
         """Block until the batches are on disk; may be called from any thread. Raises OSError."""
         self.aborted.sync()
-        sync_file(self.fd)
+        files.sync_path(self._log_name())
 
     def seal(self) -> None:
         """Add the last time index entry, as Kafka does when a segment is rolled or closed."""
@@ -201,10 +169,7 @@ class Segment:
     def write_indexes(self) -> None:
         """Write both index files. Raises OSError."""
         for suffix, content in ((INDEX_SUFFIX, self.index.encode()), (TIME_INDEX_SUFFIX, self.time_index.encode())):
-            path = self.path(suffix)
-            temporary = path.with_name(path.name + ".tmp")
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
+            files.replace(self.path(suffix), content)
 
     def ensure_indexes(self) -> None:
         """Have the indexes in memory: from their files, or where those are missing or wrong from the batches.
@@ -357,23 +322,26 @@ class Segment:
             raise LogCorrupt(f"{self.path(LOG_SUFFIX)}: no batch at position {position}")
         return base_offset, length + LOG_OVERHEAD, delta
 
-    def retire(self) -> None:
-        """Put the files aside under names that no other segment has: it is not the log's any more. Raises OSError."""
-        names = [self.path(suffix) for suffix in _FILES]
-        self.is_retired = True
-        for name in names:
+    def rename(self, mark: str, has_snapshot: bool = True) -> None:
+        """Have the names of the files end in ``mark`` from now on. Raises OSError.
+
+        The log is the first to go and the last to come: where it is, the others are. ``has_snapshot``: whether the
+        snapshot of the producers goes as well.
+        """
+        suffixes = _FILES if has_snapshot else _FILES[:-1]
+        old, self.mark = self.mark, mark
+        self.aborted.path = self.path(TRANSACTION_INDEX_SUFFIX)
+        for suffix in suffixes if mark == DELETED_MARK else reversed(suffixes):
+            name = self.directory / file_name(self.base_offset, suffix)
             with suppress(FileNotFoundError):
-                name.rename(name.with_name(name.name + DELETED_SUFFIX))
+                files.rename(f"{name}{old}", f"{name}{mark}")
 
     def unlink(self) -> None:
         """Remove the files; views that are still being sent keep what they show. Raises OSError."""
         self.close()
         for suffix in _FILES:
-            self.path(suffix).unlink(missing_ok=True)
+            files.unlink(self.path(suffix))
 
     def close(self) -> None:
         """Let go of the file; views that are still being sent keep their map."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-            self._map = None
+        self.file.close()

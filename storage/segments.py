@@ -16,15 +16,17 @@ from ..protocol.records import (
     read_end_transaction_marker,
     read_header,
 )
+from . import files
 from .aborted import AbortedTransaction
-from .checkpoints import LeaderEpochs, sync_directory
+from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
 from .flusher import SyncJob
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX, IndexCorrupt
 from .log import NEVER, Appended, LogSettings, Slice
+from .mapped_file import FilePool
 from .producers import ProducerStates
-from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
+from .segment import DELETED_MARK, LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ class SegmentedLog:
         log_start_offset: int,
         log_end_offset: int,
         on_roll: Callable[["SegmentedLog"], None],
-        on_retire: Callable[[list[Segment]], None],
+        on_retire: Callable[["SegmentedLog", list[Segment]], None],
+        pool: FilePool,
     ) -> None:
         self.directory = directory
         self.settings = settings
@@ -71,12 +74,14 @@ class SegmentedLog:
         self.recovery_point = log_end_offset
         self.unsynced: list[Segment] = []
         self.offline: str | None = None
+        self.is_deleted = False
         # Held while files are made by their names in another thread than the one that owns the log.
         self.files = threading.Lock()
         self._complained_s = float("-inf")
         self._clock = clock
         self._on_roll = on_roll
         self._on_retire = on_retire
+        self._pool = pool
         self._checkpointed_at = log_end_offset
         # The newest segment whose file name is known to be on the disk, and not only its content; -1: none is.
         self._named_until = -1
@@ -185,7 +190,7 @@ class SegmentedLog:
         old = self._active
         # In this order, because the snapshot can be written again when the disk was full, and a file made only once.
         self.producers.write_snapshot(self.directory / file_name(self.log_end_offset, SNAPSHOT_SUFFIX))
-        new = Segment.create(self.directory, self.log_end_offset, self._clock.now_ms())
+        new = Segment.create(self.directory, self.log_end_offset, self._clock.now_ms(), self._pool)
         new.capacity = self.settings.segment_bytes
         old.seal()
         self.unsynced.append(old)  # before sync_job, in its thread, can see the new segment
@@ -269,7 +274,7 @@ class SegmentedLog:
         if is_growing and position >= segment.size - RECENT_BYTES:
             return Slice(batches, readable, None)
         probes = (position, (position + end) // 2, end - 1)
-        if all(segment.is_resident(probe) for probe in probes):
+        if all(segment.file.is_resident(probe) for probe in probes):
             return Slice(batches, readable, None)
         return Slice(batches, readable, partial(self._warm, segment, position, end))
 
@@ -336,16 +341,26 @@ class SegmentedLog:
     def _retire(self, count: int) -> None:
         """Part with the first ``count`` segments."""
         retired = self.segments[:count]
-        try:
-            with self.files:  # their indexes may be being written
-                for segment in retired:
-                    segment.retire()
-        except OSError as error:
-            raise self.failed(error) from error
         self.segments = self.segments[count:]
         del self._bases[:count]
         self.unsynced = [segment for segment in self.unsynced if segment not in retired]
-        self._on_retire(retired)
+        for segment in retired:
+            segment.is_retired = True
+            segment.file.leave_pool()
+        self._on_retire(self, retired)
+
+    def put_aside(self, segments: list[Segment]) -> None:
+        """Give segments that were retired names that no other segment has; from the flusher's thread.
+
+        Raises OSError.
+        """
+        with self.files:  # where a deleted log was there may be one of the same name
+            for segment in segments:
+                segment.close()
+                if not self.is_deleted:
+                    segment.rename(DELETED_MARK)
+                else:
+                    segment.mark = DELETED_MARK
 
     @property
     def size_bytes(self) -> int:
@@ -369,7 +384,7 @@ class SegmentedLog:
                     segment.sync()
                 if self._named_until != active.base_offset:
                     for folder in (self.directory, self.directory.parent):
-                        sync_directory(folder)
+                        files.sync_directory(folder)
                     self._named_until = active.base_offset
             except OSError as error:
                 # The kernel drops what it could not write and says so once: the next sync would succeed. So this has
@@ -398,7 +413,10 @@ class SegmentedLog:
         """Go offline for good and move the folder ``aside``. Raises OSError."""
         with self.files:  # what is being written in it has to be written first
             self.offline = f"{self.directory.name}: the topic was deleted"
-            self.directory.rename(aside)
+            self.is_deleted = True
+            files.rename(self.directory, aside)
+        for segment in self.segments:
+            segment.file.leave_pool()
 
     def close(self) -> None:
         """Leave the folder such that it opens without a scan: indexes, producer snapshot. Raises OSError."""

@@ -23,6 +23,7 @@ class TopicConfig(Overrides):
         "_broker",
         "compression_level",
         "compression_type",
+        "file_delete_delay_ms",
         "flush_messages",
         "flush_ms",
         "index_interval_bytes",
@@ -54,6 +55,7 @@ class TopicConfig(Overrides):
         self.index_interval_bytes = self.int("index.interval.bytes")
         self.flush_messages = self.int("flush.messages")
         self.flush_ms = self.int("flush.ms")
+        self.file_delete_delay_ms = self.int("file.delete.delay.ms")
         self.is_compacted = "compact" in self.list("cleanup.policy")
         self.message_timestamp_type = self.string("message.timestamp.type")
         self.message_timestamp_before_max_ms = self.int("message.timestamp.before.max.ms")

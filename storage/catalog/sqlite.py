@@ -7,14 +7,13 @@ event loop. The checkpoint takes milliseconds and happens in a thread, on a conn
 import base64
 import json
 import logging
-import os
 import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints import sync_file
+from .. import files
 from ..clock import Clock
 from ..errors import CatalogError
 from ..flusher import SyncJob
@@ -122,7 +121,7 @@ class SqliteCatalog:
                 self._db.execute("PRAGMA synchronous = NORMAL")
                 self._db.execute("PRAGMA wal_autocheckpoint = 0")
                 self._migrate(clock, cluster_id)
-                self._wal_fd = os.open(f"{path}-wal", os.O_RDWR)
+                self._wal_fd = files.open_file(f"{path}-wal", files.UPDATE)
             except BaseException:
                 self._db.close()
                 raise
@@ -175,7 +174,7 @@ class SqliteCatalog:
                 raise self._failure
             if self._wal_fd >= 0:
                 try:
-                    sync_file(self._wal_fd)
+                    files.sync(self._wal_fd)
                 except OSError as error:
                     self._failure = error
                     raise
@@ -309,7 +308,7 @@ class SqliteCatalog:
     def close(self) -> None:
         with self._closed:
             if self._wal_fd >= 0:
-                os.close(self._wal_fd)
+                files.close(self._wal_fd)
                 self._wal_fd = -1
                 self._db.close()
 

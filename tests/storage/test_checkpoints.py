@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from barnabas.storage.checkpoints import LeaderEpochs, read_offsets, replace_file, write_offsets
+from barnabas.storage import files
+from barnabas.storage.checkpoints import LeaderEpochs, read_offsets, write_offsets
 from barnabas.storage.errors import StorageError
 
 GARBAGE = [
@@ -124,12 +125,12 @@ def test_a_garbled_epoch_file_is_refused(tmp_path, content):
 
 def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "file"
-    replace_file(path, "old")
+    files.replace(path, b"old", is_synced=True)
 
     def fail(*_: object) -> None:
         raise OSError("no")
 
-    monkeypatch.setattr("os.fsync", fail)
+    monkeypatch.setattr(files, "sync", fail)
     with pytest.raises(OSError, match="no"):
-        replace_file(path, "new")
+        files.replace(path, b"new", is_synced=True)
     assert path.read_text() == "old"

@@ -240,7 +240,7 @@ def test_a_deleted_log_is_out_of_sight_at_once_and_gone_soon(process):
         append(log, batch())
     again = process.open(topic_id=OTHER_ID)
     assert append(again, batch()).base_offset == 0
-    data_dir._background.shutdown()
+    data_dir.disposal.stop()
     assert [path.name for path in process.path.glob("*-delete")] == []
 
 
@@ -277,7 +277,7 @@ def test_a_sync_of_a_deleted_log_writes_nothing_into_its_successor(process):
     data_dir.flusher.stop()
     job = log.sync_job()
     data_dir.remove_log("t", 0)
-    data_dir._background.shutdown()
+    data_dir.disposal.stop()
     process.open(topic_id=OTHER_ID)
     with pytest.raises(OSError, match="deleted"):
         job.work()

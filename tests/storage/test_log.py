@@ -45,7 +45,7 @@ class LogAgainstList(RuleBasedStateMachine):
             self.clock,
         )
         self.retired: list[Segment] = []
-        self.folder.on_retire = self.retired.extend
+        self.folder.on_retire = lambda _, segments: self.retired.extend(segments)
         self.log = self.folder.open()
         self.batches: list[bytes] = []
         self.start_offset = 0
@@ -168,7 +168,7 @@ class LogAgainstList(RuleBasedStateMachine):
 
     @rule()
     def unlink_retired(self) -> None:
-        unlink_all(self.retired)
+        unlink_all(self.log, self.retired)
         self.retired.clear()
 
     @rule()

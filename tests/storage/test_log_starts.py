@@ -20,10 +20,12 @@ from support.logs import (
 )
 
 from barnabas.protocol.records import read_header
+from barnabas.storage import files as storage_files
 from barnabas.storage.checkpoints import read_offsets
 from barnabas.storage.clock import ManualClock
 from barnabas.storage.datadir import LOG_STARTS_FILE
 from barnabas.storage.errors import LogOffline, OffsetNotInLog, StorageError
+from barnabas.storage.mapped_file import MappedFile
 from barnabas.storage.segment import LOG_SUFFIX, Segment
 from barnabas.storage.segments import SegmentedLog
 
@@ -107,7 +109,12 @@ def test_the_largest_timestamp_is_that_of_the_records_there_are(folder: LogFolde
 
 def test_segments_that_have_not_been_unlinked_are_none_after_a_crash(folder: LogFolder, log: SegmentedLog) -> None:
     retired: list[Segment] = []
-    folder.on_retire = retired.extend
+
+    def retire(log: SegmentedLog, segments: list[Segment]) -> None:
+        log.put_aside(segments)
+        retired.extend(segments)
+
+    folder.on_retire = retire
     log.delete_before(5)
     assert [segment.base_offset for segment in retired] == [0, 2]
     assert files(log, LOG_SUFFIX) == [4, 6]
@@ -131,7 +138,7 @@ def test_a_log_that_lost_its_end_begins_where_it_was_told_to(folder: LogFolder, 
 
 
 def test_a_sync_that_began_before_a_deletion_ends_well(folder: LogFolder, log: SegmentedLog) -> None:
-    folder.on_retire = lambda segments: None  # the files go when the flusher has come to it
+    folder.on_retire = lambda *_: None  # the files go when the flusher has come to it
     job = log.sync_job()
     log.delete_before(5)
     job.work()
@@ -151,7 +158,7 @@ def test_records_that_are_being_sent_stay_readable(log: SegmentedLog, when: str)
 def test_a_consumer_that_waits_for_the_disk_does_no_harm_to_a_log_that_is_cut(
     log: SegmentedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Segment, "is_resident", lambda *_: False)
+    monkeypatch.setattr(MappedFile, "is_resident", lambda *_: False)
     found = log.read(0, 2000, True)
     log.delete_before(8)
     assert found.warm is not None
@@ -195,6 +202,7 @@ def test_a_start_that_was_noted_counts_though_no_file_was_deleted(
     process: DataDirProcess, monkeypatch: pytest.MonkeyPatch, offset: int
 ) -> None:
     """The process was killed before the files of the segments went."""
+    monkeypatch.setattr(Segment, "rename", lambda *_: None)
     monkeypatch.setattr(Segment, "unlink", Segment.close)
     data_dir = process.start()
     fill(process).delete_before(offset)
@@ -231,13 +239,13 @@ def test_the_start_of_a_deleted_topic_is_forgotten(process: DataDirProcess) -> N
 def test_a_new_topic_keeps_its_files_when_those_of_an_old_one_of_that_name_go(process: DataDirProcess) -> None:
     data_dir = process.start()
     is_made = Event()
-    data_dir._background.submit(is_made.wait)
+    data_dir.disposal.remove(is_made.wait, 0)
     fill(process).delete_before(5)
     data_dir.remove_log("t", 0)
     log = fill(process, topic_id=bytes(16))
     data_dir.flusher.stop()
     is_made.set()
-    data_dir._background.shutdown()
+    data_dir.disposal.stop()
     assert files(log, LOG_SUFFIX) == [0, 2, 4, 6]
 
 
@@ -269,8 +277,7 @@ def test_a_start_that_cannot_be_noted_is_told(process: DataDirProcess, monkeypat
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(os, "replace", full)
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(storage_files, "rename", full)
     with pytest.raises(StorageError, match="No space left"):
         data_dir.note_log_starts()
     monkeypatch.undo()

@@ -12,8 +12,10 @@ import pytest
 from support.logs import START_MS, LogFolder, Settings, append, batch, read_all, sync
 
 from barnabas.protocol.records import read_header
+from barnabas.storage import files
 from barnabas.storage.clock import ManualClock
 from barnabas.storage.errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
+from barnabas.storage.mapped_file import MappedFile
 from barnabas.storage.segment import Segment
 from barnabas.storage.segments import SegmentedLog
 
@@ -135,7 +137,7 @@ def test_what_was_appended_a_moment_ago_is_not_read_from_the_disk(log):
 def test_a_slice_that_is_not_in_memory_can_be_warmed(log, monkeypatch):
     append(log, batch(size=500))
     append(log, batch(size=500))
-    monkeypatch.setattr(Segment, "is_resident", lambda *_: False)
+    monkeypatch.setattr(MappedFile, "is_resident", lambda *_: False)
     slice_ = log.read(0, 1000, True)
     assert slice_.warm is not None
     slice_.warm()
@@ -153,7 +155,7 @@ def test_the_batches_before_a_damaged_one_can_be_read(log):
     for _ in range(4):
         append(log, batch(size=60))
     size = len(batch(size=60))
-    os.pwrite(log.segments[0].fd, bytes(4), 2 * size + 8)
+    os.pwrite(log.segments[0].file.fd, bytes(4), 2 * size + 8)
     assert len(log.read(0, 3 * size, True).batches) == 2 * size
     with pytest.raises(LogCorrupt):
         log.read(2, 3 * size, True)
@@ -165,11 +167,11 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.room = 2**60
         self.error = errno.ENOSPC
-        self._pwrite = os.pwrite
-        self._fdatasync = os.fdatasync
+        self._pwrite = files.pwrite
+        self._fdatasync = files.sync
         self.sync_error: int | None = None
-        monkeypatch.setattr(os, "pwrite", self._limited)
-        monkeypatch.setattr(os, "fdatasync", self._sync)
+        monkeypatch.setattr(files, "pwrite", self._limited)
+        monkeypatch.setattr(files, "sync", self._sync)
 
     def _limited(self, fd: int, content: Any, position: int) -> int:
         count = min(len(content), self.room)
@@ -257,7 +259,7 @@ def test_a_roll_that_met_a_full_disk_happens_later(log, monkeypatch):
     content = batch(size=600)
     append(log, content)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full(log.directory))
+        patch.setattr(files, "pwrite", full(log.directory))
         for _ in range(2):
             with pytest.raises(LogOffline, match="No space left"):
                 append(log, batch(size=600))
@@ -268,7 +270,7 @@ def test_a_roll_that_met_a_full_disk_happens_later(log, monkeypatch):
 
 def test_a_leader_epoch_that_met_a_full_disk_is_written_later(folder, log, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", full(log.directory))
+        patch.setattr(files, "open_file", full(log.directory))
         with pytest.raises(LogOffline):
             append(log, batch(), leader_epoch=4)
     append(log, batch(), leader_epoch=4)

@@ -32,6 +32,7 @@ class Settings:
     index_interval_bytes: int = 4096
     flush_messages: int = FOREVER
     flush_ms: int = FOREVER
+    file_delete_delay_ms: int = 0
 
 
 def batch(
@@ -101,7 +102,7 @@ class LogFolder:
         self.settings = settings or Settings()
         self.clock = clock or ManualClock(START_MS)
         self.on_roll: Callable[[SegmentedLog], None] = lambda log: None
-        self.on_retire: Callable[[list[Segment]], None] = unlink_all
+        self.on_retire: Callable[[SegmentedLog, list[Segment]], None] = unlink_all
         path.mkdir()
         catalog = SqliteCatalog(path / CATALOG_FILE, self.clock)
         catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", 1, 0, {})))
@@ -117,7 +118,7 @@ class LogFolder:
             lambda log: self.on_roll(log),
             recovery_point,
             log_start_offset,
-            lambda segments: self.on_retire(segments),
+            lambda log, segments: self.on_retire(log, segments),
         )
 
     def close(self, log: SegmentedLog) -> None:
@@ -170,7 +171,7 @@ class DataDirProcess:
         data_dir, self.data_dir = self.data_dir, None
         assert data_dir is not None
         data_dir.flusher.stop()
-        data_dir._background.shutdown()
+        data_dir.disposal.stop()
         for log in data_dir.logs.values():
             log.let_go()
         data_dir.catalog.close()

@@ -192,7 +192,7 @@ def segments(broker: BrokerProcess, topic: Topic) -> list[int]:
 
 
 def test_whole_segments_vanish_from_the_folder(broker: BrokerProcess, wire: Wire) -> None:
-    topic = make_topic(wire, segment_bytes=str(2**20))
+    topic = make_topic(wire, segment_bytes=str(2**20), file_delete_delay_ms="500")
     for _ in range(4):
         produce(wire, topic, batch(b"x" * 600_000, b"y"))
     assert segments(broker, topic) == [0, 2, 4, 6]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.catalog_contents import CONSUMERS, EMPTY, PARTS, READER, TRANSACTION, dump
 
+from barnabas.storage import files
 from barnabas.storage.catalog import (
     Change,
     ClassicMember,
@@ -336,7 +337,7 @@ def test_every_commit_survives_a_kill(path, commits):
 
 def test_sync_makes_the_write_ahead_log_durable(catalog, monkeypatch):
     synced: list[str] = []
-    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(files, "sync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
     catalog.commit(TopicCreated(ORDERS))
     catalog.sync()
     assert [Path(name).name for name in synced] == ["catalog.sqlite-wal"]
