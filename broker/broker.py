@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from .partitions.fetch_sessions import FetchSessions
 from .partitions.markers import PartitionMarkers
 from .partitions.producer_ids import ProducerIds
 from .partitions.topics import Topics
+from .partitions.upkeep import Upkeep
 from .quotas import ClientQuotas
 from .registry import collect
 from .resources import ResourceType, StoredConfigs
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 # How often housekeeping looks for idle connections and for logs whose flush.ms has passed.
 HOUSEKEEPING_S = 1.0
+# When old segments are looked for first, in case that is sooner than log.retention.check.interval.ms (as in Kafka).
+FIRST_UPKEEP_S = 30.0
 
 
 class Broker:
@@ -57,6 +60,7 @@ class Broker:
     client_quotas: ClientQuotas
     scram_credentials: ScramCredentials
     topics: Topics
+    upkeep: Upkeep
     fetch_sessions: FetchSessions
     groups: GroupCoordinator
     transactions: TransactionCoordinator
@@ -78,6 +82,7 @@ class Broker:
             self.scram_credentials = ScramCredentials(self.catalog)
             self.config = _with_dynamics(self.config, self.stored_configs.dynamics(self.node_id))
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
+            self.upkeep = Upkeep(self.topics, self.data_dir, self.clock)
             slots = self.config.int("max.incremental.fetch.session.cache.slots")
             self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
             if not self.data_dir.was_clean:
@@ -104,6 +109,8 @@ class Broker:
         self._every(HOUSEKEEPING_S, self._keep_house)
         self._every(milliseconds("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
+        retention_s = milliseconds("log.retention.check.interval.ms") / 1000
+        self._every(retention_s, self._in_turn(self.upkeep.delete_expired), min(retention_s, FIRST_UPKEEP_S))
         self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
         cleanup = "transaction.remove.expired.transaction.cleanup.interval.ms"
         self._every(milliseconds(cleanup) / 1000, self.transactions.expire)
@@ -144,7 +151,23 @@ class Broker:
                 except LogOffline:
                     continue  # said by the data directory
 
-    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+    def _in_turn(self, work: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
+        """Return what begins ``work``, unless it is still at it."""
+        tasks: list[asyncio.Task[None]] = []
+
+        def begin() -> None:
+            if not tasks:
+                tasks.append(self._loop.create_task(work()))
+                tasks[0].add_done_callback(ended)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.clear()
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("housekeeping failed", exc_info=error)
+
+        return begin
+
+    def _every(self, seconds: float, work: Callable[[], None], first_s: float | None = None) -> None:
         at = len(self._timers)
         loop = self._loop
 
@@ -156,7 +179,7 @@ class Broker:
             self._timers[at] = loop.call_later(seconds, run)
 
         if seconds > 0:
-            self._timers.append(loop.call_later(seconds, run))
+            self._timers.append(loop.call_later(seconds if first_s is None else first_s, run))
 
     def _keep_house(self) -> None:
         self.server.shared.close_idle()

@@ -29,6 +29,12 @@ class LogSettings(Protocol):
     def flush_ms(self) -> int: ...
     @property
     def file_delete_delay_ms(self) -> int: ...
+    @property
+    def preallocate(self) -> bool: ...
+    @property
+    def is_compacted(self) -> bool: ...
+    @property
+    def max_compaction_lag_ms(self) -> int: ...
 
 
 # Beyond every offset.
@@ -125,6 +131,13 @@ class PartitionLog(Protocol):
         """Drop what lies before ``offset`` and return the new log start offset, which never goes back (KIP-107).
 
         Whole segments go from the disk in the background. Raises OffsetNotInLog when ``offset`` is beyond the log.
+        """
+        ...
+
+    def expire(self, offset: int) -> int:
+        """Part with the segments before ``offset``, which retention has found, and return the log start offset.
+
+        Raises LogOffline.
         """
         ...
 

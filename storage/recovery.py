@@ -194,7 +194,10 @@ def _recover(segments: list[Segment], recovery_point: int) -> int:
             # Where there is some damage there may be more, also in what was known to be on disk.
             segment_end, damage = _check(segment, 0, end)
         end = segment_end
-        if damage is not None:
+        follower = next((segment.base_offset for segment in segments[number + 1 :]), end)
+        if damage is not None and follower == end and _is_blank(segment, damage.position):
+            segment.truncate(damage.position)  # it was preallocated
+        elif damage is not None:
             _cut(segment, damage, end, segments[number + 1 :])
             del segments[number + 1 :]
             break
@@ -260,6 +263,16 @@ def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> No
     else:
         logger.warning("%s: cut %d bytes off its end, a batch that was not wholly written", name, lost)
     segment.truncate(damage.position)
+
+
+def _is_blank(segment: Segment, position: int) -> bool:
+    """Say whether there is nothing but zeros from ``position`` on."""
+    zeros = bytes(2**20)
+    for start in range(position, segment.size, len(zeros)):
+        rest = bytes(segment.view(start, min(start + len(zeros), segment.size)))
+        if rest != zeros[: len(rest)]:
+            return False
+    return True
 
 
 def _put_aside(segments: list[Segment]) -> None:

@@ -53,6 +53,7 @@ class Segment:
         "first_timestamp",
         "index",
         "is_indexed",
+        "is_preallocated",
         "is_retired",
         "mark",
         "max_timestamp",
@@ -75,6 +76,7 @@ class Segment:
         self.created_ms = created_ms
         self.mark = mark
         self.is_retired = False
+        self.is_preallocated = False
         self.file = MappedFile(self._log_name, pool)
         self.size = os.stat(self.path(LOG_SUFFIX)).st_size
         self.capacity = 0
@@ -121,6 +123,21 @@ class Segment:
         except OSError:
             files.truncate(self.file.fd, position)
             raise
+
+    def preallocate(self, size: int) -> None:
+        """Have space for ``size`` bytes (``preallocate``), or no segment at all. Raises OSError."""
+        try:
+            files.allocate(self.file.fd, size)
+        except OSError:
+            self.unlink()
+            raise
+        self.is_preallocated = True
+
+    def trim(self) -> None:
+        """Give back the space that was allocated and is not used. Raises OSError."""
+        if self.is_preallocated:
+            files.truncate(self.file.fd, self.size)
+            self.is_preallocated = False
 
     def note(self, position: int, size: int, last_offset: int, max_timestamp: int, index_interval_bytes: int) -> None:
         """Take a batch at ``position`` into the timestamps and, when it is time for it, into the indexes."""

@@ -26,6 +26,7 @@ from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX, IndexCorrupt
 from .log import NEVER, Appended, LogSettings, Slice
 from .mapped_file import FilePool
 from .producers import ProducerStates
+from .retention import Extent
 from .segment import DELETED_MARK, LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
 
 logger = logging.getLogger(__name__)
@@ -179,8 +180,11 @@ class SegmentedLog:
             waited_ms = max_timestamp - segment.first_timestamp
         else:
             waited_ms = self._clock.now_ms() - segment.created_ms
+        segment_ms = settings.segment_ms
+        if settings.is_compacted:  # records have to leave the growing segment to be compacted
+            segment_ms = min(segment_ms, settings.max_compaction_lag_ms)
         return (
-            waited_ms > settings.segment_ms - self._jitter_ms
+            waited_ms > segment_ms - self._jitter_ms
             or len(segment.index.offsets) * OFFSET_ENTRY_BYTES >= settings.segment_index_bytes
             or last_offset - segment.base_offset > RELATIVE_OFFSET_MAX
         )
@@ -188,9 +192,12 @@ class SegmentedLog:
     def roll(self) -> Segment:
         """Begin a new segment at the log end offset and return it. Raises OSError."""
         old = self._active
+        old.trim()
         # In this order, because the snapshot can be written again when the disk was full, and a file made only once.
         self.producers.write_snapshot(self.directory / file_name(self.log_end_offset, SNAPSHOT_SUFFIX))
         new = Segment.create(self.directory, self.log_end_offset, self._clock.now_ms(), self._pool)
+        if self.settings.preallocate:
+            new.preallocate(self.settings.segment_bytes)
         new.capacity = self.settings.segment_bytes
         old.seal()
         self.unsynced.append(old)  # before sync_job, in its thread, can see the new segment
@@ -338,6 +345,29 @@ class SegmentedLog:
             self._retire(retired)
         return self.log_start_offset
 
+    def expire(self, offset: int) -> int:
+        if offset > self._active.base_offset:
+            if offset == self.log_end_offset and self._active.size:
+                try:
+                    self.roll()
+                except OSError as error:
+                    raise self.failed(error) from error
+            else:
+                offset = self._active.base_offset  # it has grown since
+        return self.delete_before(min(offset, self.log_end_offset))
+
+    def extents(self) -> list[Extent]:
+        """Return what retention has to know of each segment."""
+        return [
+            Extent(
+                self.directory,
+                segment.base_offset,
+                segment.size,
+                segment.max_timestamp if segment.is_indexed else None,
+            )
+            for segment in self.segments
+        ]
+
     def _retire(self, count: int) -> None:
         """Part with the first ``count`` segments."""
         retired = self.segments[:count]
@@ -422,6 +452,7 @@ class SegmentedLog:
         """Leave the folder such that it opens without a scan: indexes, producer snapshot. Raises OSError."""
         if self.offline is None:
             self._active.ensure_indexes()
+            self._active.trim()
             self._active.seal()
             self._active.write_indexes()
             self.producers.write_snapshot(self.directory / file_name(self.log_end_offset, SNAPSHOT_SUFFIX))

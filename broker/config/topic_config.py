@@ -28,10 +28,13 @@ class TopicConfig(Overrides):
         "flush_ms",
         "index_interval_bytes",
         "is_compacted",
+        "is_deleting",
+        "max_compaction_lag_ms",
         "max_message_bytes",
         "message_timestamp_after_max_ms",
         "message_timestamp_before_max_ms",
         "message_timestamp_type",
+        "preallocate",
         "retention_bytes",
         "retention_ms",
         "segment_bytes",
@@ -57,6 +60,9 @@ class TopicConfig(Overrides):
         self.flush_ms = self.int("flush.ms")
         self.file_delete_delay_ms = self.int("file.delete.delay.ms")
         self.is_compacted = "compact" in self.list("cleanup.policy")
+        self.is_deleting = "delete" in self.list("cleanup.policy")
+        self.preallocate = self.bool("preallocate")
+        self.max_compaction_lag_ms = self.int("max.compaction.lag.ms")
         self.message_timestamp_type = self.string("message.timestamp.type")
         self.message_timestamp_before_max_ms = self.int("message.timestamp.before.max.ms")
         self.message_timestamp_after_max_ms = self.int("message.timestamp.after.max.ms")

@@ -126,6 +126,10 @@ class Partition:
                 raise
         return self._log
 
+    @property
+    def is_open(self) -> bool:
+        return self._log is not None
+
     def configure(self, config: TopicConfig) -> None:
         """Go on with other settings."""
         self.config = config

@@ -16,6 +16,7 @@ from barnabas.storage.clock import ManualClock
 from barnabas.storage.errors import OffsetNotInLog, SequenceOutOfOrder
 from barnabas.storage.log import Appended
 from barnabas.storage.recovery import unlink_all
+from barnabas.storage.retention import new_start
 from barnabas.storage.segment import Segment
 
 INDEX_INTERVAL = 300
@@ -29,8 +30,12 @@ class LogAgainstList(RuleBasedStateMachine):
     ``start``: what lies before it was deleted. ``retired``: segments that are still on the disk.
     """
 
-    @initialize(segment_ms=st.sampled_from([5_000, 10**9]), index_bytes=st.sampled_from([16, 10**6]))
-    def start(self, segment_ms: int, index_bytes: int) -> None:
+    @initialize(
+        segment_ms=st.sampled_from([5_000, 10**9]),
+        index_bytes=st.sampled_from([16, 10**6]),
+        preallocate=st.booleans(),
+    )
+    def start(self, segment_ms: int, index_bytes: int, preallocate: bool) -> None:
         self.temporary = Path(tempfile.mkdtemp())
         self.clock = ManualClock(START_MS)
         self.folder = LogFolder(
@@ -41,6 +46,7 @@ class LogAgainstList(RuleBasedStateMachine):
                 segment_jitter_ms=500,
                 segment_index_bytes=index_bytes,
                 index_interval_bytes=INDEX_INTERVAL,
+                preallocate=preallocate,
             ),
             self.clock,
         )
@@ -160,6 +166,32 @@ class LogAgainstList(RuleBasedStateMachine):
         self.start_offset = max(self.start_offset, offset)
         assert self.log.delete_before(offset) == self.start_offset
         assert all(segment.base_offset > self.start_offset for segment in self.log.segments[1:])
+
+    @rule(retention_ms=st.integers(0, 20_000), retention_bytes=st.integers(-1, 20_000))
+    def expire(self, retention_ms: int, retention_bytes: int) -> None:
+        """Whatever goes, it is whole segments from the beginning, each too old or more than is to be kept."""
+        settings, now_ms = self.folder.settings, self.clock.now_ms()
+        settings.retention_ms, settings.retention_bytes = retention_ms, retention_bytes
+        bases = [segment.base_offset for segment in self.log.segments] + [self.end]
+        size = self.log.size_bytes
+        start = new_start(self.log.extents(), settings, now_ms, self.end)
+        if start is None:
+            return
+        gone = [content for content in self.batches if bases[0] <= read_header(content).base_offset < start]
+        assert start in bases[1:]
+        newest = [
+            max(
+                read_header(content).max_timestamp
+                for content in gone
+                if base <= read_header(content).base_offset < end
+            )
+            for base, end in itertools.pairwise(bases)
+            if base < start
+        ]
+        is_surplus = retention_bytes >= 0 and size - sum(map(len, gone)) >= retention_bytes
+        assert is_surplus or retention_bytes >= 0 or all(age < now_ms - retention_ms for age in newest if age >= 0)
+        self.start_offset = max(self.start_offset, start)
+        assert self.log.expire(start) == self.start_offset
 
     @rule(beyond=st.integers(1, 10))
     def delete_outside(self, beyond: int) -> None:

@@ -33,6 +33,12 @@ class Settings:
     flush_messages: int = FOREVER
     flush_ms: int = FOREVER
     file_delete_delay_ms: int = 0
+    preallocate: bool = False
+    is_compacted: bool = False
+    is_deleting: bool = True
+    retention_ms: int = 7 * 24 * 3600 * 1000
+    retention_bytes: int = -1
+    max_compaction_lag_ms: int = FOREVER
 
 
 def batch(
