@@ -179,12 +179,9 @@ class LogAgainstList(RuleBasedStateMachine):
             return
         gone = [content for content in self.batches if bases[0] <= read_header(content).base_offset < start]
         assert start in bases[1:]
+        headers = [read_header(content) for content in gone]
         newest = [
-            max(
-                read_header(content).max_timestamp
-                for content in gone
-                if base <= read_header(content).base_offset < end
-            )
+            max(header.max_timestamp for header in headers if base <= header.base_offset < end)
             for base, end in itertools.pairwise(bases)
             if base < start
         ]
