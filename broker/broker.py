@@ -18,6 +18,7 @@ from .config import BrokerConfig, ConfigError, Dynamics, GroupConfig
 from .dispatch import Dispatcher
 from .groups import GroupCoordinator, GroupCoordinatorConfig, GroupTimes
 from .net.listener import Server
+from .partitions.cleaning import Cleaning
 from .partitions.fetch_sessions import FetchSessions
 from .partitions.markers import PartitionMarkers
 from .partitions.producer_ids import ProducerIds
@@ -61,6 +62,7 @@ class Broker:
     scram_credentials: ScramCredentials
     topics: Topics
     upkeep: Upkeep
+    cleaning: Cleaning
     fetch_sessions: FetchSessions
     groups: GroupCoordinator
     transactions: TransactionCoordinator
@@ -83,6 +85,7 @@ class Broker:
             self.config = _with_dynamics(self.config, self.stored_configs.dynamics(self.node_id))
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
             self.upkeep = Upkeep(self.topics, self.data_dir, self.clock)
+            self.cleaning = Cleaning(self.topics, self.data_dir, self.clock, lambda: self.config)
             slots = self.config.int("max.incremental.fetch.session.cache.slots")
             self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
             if not self.data_dir.was_clean:
@@ -111,6 +114,7 @@ class Broker:
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
         retention_s = milliseconds("log.retention.check.interval.ms") / 1000
         self._every(retention_s, self._in_turn(self.upkeep.delete_expired), min(retention_s, FIRST_UPKEEP_S))
+        self._every(milliseconds("log.cleaner.backoff.ms") / 1000, self._in_turn(self.cleaning.clean))
         self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
         cleanup = "transaction.remove.expired.transaction.cleanup.interval.ms"
         self._every(milliseconds(cleanup) / 1000, self.transactions.expire)
@@ -266,6 +270,7 @@ class Broker:
         for topic in self.topics:
             for partition in topic.partitions:
                 partition.forget()
+        self.cleaning.stop()
         self.groups.close()
         self.transactions.close()
         await self.server.stop()

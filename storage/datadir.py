@@ -18,7 +18,7 @@ from . import files
 from .catalog.sqlite import SqliteCatalog
 from .checkpoints import read_offsets, write_offsets
 from .clock import Clock
-from .disposal import Disposal
+from .disposal import Disposal, unlink_segments
 from .errors import CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher, SyncJob
 from .log import LogSettings
@@ -35,6 +35,7 @@ CLEAN_FILE = ".kafka_cleanshutdown"
 META_FILE = "meta.properties"
 RECOVERY_POINTS_FILE = "recovery-point-offset-checkpoint"
 LOG_STARTS_FILE = "log-start-offset-checkpoint"
+CLEAN_OFFSETS_FILE = "cleaner-offset-checkpoint"
 PARTITION_FILE = "partition.metadata"
 DELETED_SUFFIX = "-delete"
 STRAY_SUFFIX = "-stray"
@@ -69,6 +70,7 @@ class DataDir:
                 self.was_clean = (path / CLEAN_FILE).exists()
                 self._recovery_points = self._read_recovery_points()
                 self._log_starts = self._read_log_starts()
+                self._clean_offsets = self._read_clean_offsets()
                 files.unlink(path / CLEAN_FILE)
                 files.sync_directory(path)  # the mark must not come back after a power failure
             except BaseException:
@@ -96,6 +98,13 @@ class DataDir:
             return read_offsets(self.path / LOG_STARTS_FILE)
         except StorageError as error:
             logger.error("%s; records that were deleted may come back", error)
+            return {}
+
+    def _read_clean_offsets(self) -> dict[tuple[str, int], int]:
+        try:
+            return read_offsets(self.path / CLEAN_OFFSETS_FILE)
+        except StorageError as error:
+            logger.warning("%s; compacting from the beginning", error)
             return {}
 
     def _write_meta(self, node_id: int) -> None:
@@ -186,6 +195,7 @@ class DataDir:
         if log is not None:
             self._flush_at.pop(log, None)
         self._recovery_points.pop((topic, partition), None)
+        self._clean_offsets.pop((topic, partition), None)
         if self._log_starts.pop((topic, partition), None) is not None:
             try:
                 self._write_log_starts()
@@ -227,6 +237,25 @@ class DataDir:
             write_offsets(self.path / LOG_STARTS_FILE, self._log_starts.copy(), is_synced)
         except OSError as error:
             raise StorageError(f"cannot write {LOG_STARTS_FILE}: {error.strerror}") from error
+
+    def clean_offset(self, topic: str, partition: int) -> int:
+        """Return up to where an open log was compacted, or where it begins if that is later or not known."""
+        log = self.logs[topic, partition]
+        found = self._clean_offsets.get((topic, partition), 0)
+        return found if log.log_start_offset <= found <= log.log_end_offset else log.log_start_offset
+
+    def note_clean_offset(self, topic: str, partition: int, offset: int) -> None:
+        """Remember up to where a log was compacted."""
+        self._clean_offsets[topic, partition] = offset
+        try:
+            write_offsets(self.path / CLEAN_OFFSETS_FILE, self._clean_offsets, is_synced=False)
+        except OSError as error:  # it is compacted again then
+            logger.warning("cannot write %s: %s", CLEAN_OFFSETS_FILE, error)
+
+    def adopt(self, log: SegmentedLog, segment: Segment, replaced: list[Segment]) -> None:
+        """Treat a cleaned segment as any other from now on, and remove those it has replaced."""
+        segment.file.join_pool(self._pool)
+        self.disposal.remove(partial(unlink_segments, replaced), log.settings.file_delete_delay_ms)
 
     def size_bytes(self, topic: str, partition: int) -> int:
         """Return how many bytes of batches a partition has, whether its log is open or not. Raises OSError."""

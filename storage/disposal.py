@@ -66,7 +66,7 @@ class Disposal:
 
         def finish() -> None:
             for log, segments in taken:
-                self.remove(partial(_unlink, segments), log.settings.file_delete_delay_ms)
+                self.remove(partial(unlink_segments, segments), log.settings.file_delete_delay_ms)
 
         return SyncJob(work, finish, lambda error: error)
 
@@ -75,7 +75,8 @@ class Disposal:
         self._background.shutdown()
 
 
-def _unlink(segments: list[Segment]) -> None:
+def unlink_segments(segments: list[Segment]) -> None:
+    """Remove the files of segments, as far as that is possible."""
     for segment in segments:
         try:
             segment.unlink()

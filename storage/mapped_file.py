@@ -118,6 +118,12 @@ class MappedFile:
             return True  # the file system cannot say
         return True
 
+    def join_pool(self, pool: FilePool) -> None:
+        """Be closed by a pool from now on, when others are used more."""
+        self._pool = pool
+        if self._fd >= 0:
+            pool.add(self)
+
     def leave_pool(self) -> None:
         """Belong to nobody but the caller from now on, who may be another thread than the pool's."""
         if self._pool is not None:

@@ -35,8 +35,10 @@ from .segment import (
     SNAPSHOT_SUFFIX,
     TIME_INDEX_SUFFIX,
     Segment,
+    file_name,
 )
 from .segments import SegmentedLog
+from .swap import complete_interrupted
 
 logger = logging.getLogger(__name__)
 
@@ -91,9 +93,11 @@ def open_log(
         recovery_point = recovery_point or 0
         end = _recover(segments, recovery_point)
         epochs.truncate(end)
-    if recovery_point == 0 or not all(_has_sound_index(segment) for segment in segments):
-        _index_aborted(segments)
-    producers = _load_producers(directory, segments, end, end if recovery_point is None else recovery_point)
+    is_sound = all(_has_sound_index(segment) for segment in segments)
+    if recovery_point is not None or not is_sound:
+        _index_aborted(directory, segments, recovery_point if recovery_point and is_sound else 0)
+    producers = _load_producers(directory, segments, end)
+    _remove_snapshots(directory, end)
     if log_start_offset > end:
         # The end of the log was lost in a crash, and all that is left had been deleted before.
         for segment in segments:
@@ -148,6 +152,7 @@ def _find_segments(directory: Path, clock: Clock, pool: FilePool) -> list[Segmen
     now_ms = clock.now_ms()
     for left in directory.glob(f"*{DELETED_MARK}"):
         files.unlink(left)
+    complete_interrupted(directory)
     bases = _bases(directory)
     if not bases:
         return [Segment.create(directory, 0, now_ms, pool)]
@@ -305,13 +310,12 @@ def _holds_batches(segment: Segment, position: int, end: int) -> bool:
     return False
 
 
-def _load_producers(directory: Path, segments: list[Segment], end: int, synced: int) -> ProducerStates:
+def _load_producers(directory: Path, segments: list[Segment], end: int) -> ProducerStates:
     """Return the state of the producers at offset ``end``: the newest snapshot, and the batches since.
 
-    The aborted transactions since then are indexed anew; so it is a snapshot from before ``synced``, behind which
-    what the index says may have been lost with the machine.
+    The aborted transactions since then are indexed anew.
     """
-    producers, start = _read_snapshot(directory, segments, end, synced)
+    producers, start = _read_snapshot(directory, segments, end)
     earlier: list[BatchHeader] = []
     recalled = False
     if start < end:
@@ -343,13 +347,24 @@ def _has_sound_index(segment: Segment) -> bool:
     return True
 
 
-def _index_aborted(segments: list[Segment]) -> None:
-    """Index the aborted transactions of the whole log anew; what began before it is taken from what is there."""
-    start = segments[0].base_offset
-    for segment in segments:
-        segment.aborted.keep(lambda entry: entry.first_offset < start)
-    producers = ProducerStates()
+def _index_aborted(directory: Path, segments: list[Segment], synced: int) -> None:
+    """Index the aborted transactions anew from a snapshot on that is older than ``synced``, or from the beginning.
+
+    What is behind may have been lost with the machine, though the log and a younger snapshot were not. What began
+    before the log does is taken from what is there.
+    """
+    producers, start = _read_snapshot(directory, segments, synced) if synced else (ProducerStates(), 0)
+    if start > segments[0].base_offset:
+        for segment in segments:
+            segment.aborted.truncate(start)
+    else:
+        start = segments[0].base_offset
+        producers = ProducerStates()
+        for segment in segments:
+            segment.aborted.keep(lambda entry: entry.first_offset < start)
     for segment, position, header in _headers_around(segments, start, 0):
+        if header.base_offset < start:
+            continue
         if header.is_control:
             _end_transaction(producers, segment, position, header)
         elif header.producer_id >= 0:
@@ -370,15 +385,10 @@ def _end_transaction(producers: ProducerStates, segment: Segment, position: int,
     producers.end_transaction(header, marker, header.base_offset)
 
 
-def _read_snapshot(directory: Path, segments: list[Segment], end: int, synced: int) -> tuple[ProducerStates, int]:
+def _read_snapshot(directory: Path, segments: list[Segment], offset: int) -> tuple[ProducerStates, int]:
+    """Return the newest state that is known of ``offset`` or before it, and where that is."""
     snapshots = sorted((path for path in directory.glob(f"*{SNAPSHOT_SUFFIX}") if path.stem.isdigit()), reverse=True)
-    usable: list[Path] = []
-    for path in snapshots:
-        is_usable = int(path.stem) <= synced
-        if int(path.stem) > end or (is_usable and len(usable) == SNAPSHOTS_KEPT):
-            files.unlink(path)
-        elif is_usable:
-            usable.append(path)
+    usable = [path for path in snapshots if int(path.stem) <= offset]
     for path in usable:
         try:
             return ProducerStates.read_snapshot(path), int(path.stem)
@@ -386,6 +396,15 @@ def _read_snapshot(directory: Path, segments: list[Segment], end: int, synced: i
             logger.warning("%s; rebuilding the producers' state from the log", error)
             files.unlink(path)
     return ProducerStates(), segments[0].base_offset
+
+
+def _remove_snapshots(directory: Path, end: int) -> None:
+    """Remove the snapshots of what is not in the log, and those that are too old to be of use."""
+    offsets = sorted(int(path.stem) for path in directory.glob(f"*{SNAPSHOT_SUFFIX}") if path.stem.isdigit())
+    kept = [offset for offset in offsets if offset <= end][-SNAPSHOTS_KEPT:]
+    for offset in offsets:
+        if offset not in kept:
+            files.unlink(directory / file_name(offset, SNAPSHOT_SUFFIX))
 
 
 def _headers_around(

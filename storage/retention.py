@@ -4,7 +4,8 @@ Whoever owns the log takes note of its extents, any thread decides by them, and 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -57,21 +58,38 @@ def new_start(extents: Sequence[Extent], settings: RetentionSettings, now_ms: in
             break
         surplus -= extent.size_bytes
         is_old = is_old and surplus >= 0
-        if not is_old and not (settings.retention_ms >= 0 and now_ms - _newest_ms(extent) > settings.retention_ms):
+        if not is_old and not (settings.retention_ms >= 0 and now_ms - newest_ms(extent) > settings.retention_ms):
             break
         start = following
     return start
 
 
-def _newest_ms(extent: Extent) -> int:
-    """Return the largest timestamp in a segment; when it was last written to, if it has none (LogSegment)."""
-    newest_ms = extent.newest_ms
-    path = extent.directory / file_name(extent.base_offset, LOG_SUFFIX)
-    if newest_ms is None:
-        segment = Segment(extent.directory, extent.base_offset, 0)
-        try:
+def newest_ms(extent: Extent) -> int:
+    """Return the largest timestamp in a segment; when it was last written to, if it has none (LogSegment); blocks.
+
+    Raises OSError.
+    """
+    found = extent.newest_ms
+    if found is None:
+        with _opened(extent) as segment:
             segment.ensure_indexes()
-            newest_ms = segment.max_timestamp
-        finally:
-            segment.close()
-    return int(os.stat(path).st_mtime * 1000) if newest_ms == NO_TIMESTAMP else newest_ms
+            found = segment.max_timestamp
+    if found == NO_TIMESTAMP:
+        return int(os.stat(extent.directory / file_name(extent.base_offset, LOG_SUFFIX)).st_mtime * 1000)
+    return found
+
+
+def first_timestamp_ms(extent: Extent) -> int:
+    """Return the max timestamp of a segment's first batch, -1 when it has none; blocks. Raises OSError."""
+    with _opened(extent) as segment:
+        return next((header.max_timestamp for _, header in segment.headers(0)), NO_TIMESTAMP)
+
+
+@contextmanager
+def _opened(extent: Extent) -> Iterator[Segment]:
+    """A segment that belongs to nobody else."""
+    segment = Segment(extent.directory, extent.base_offset, 0)
+    try:
+        yield segment
+    finally:
+        segment.close()

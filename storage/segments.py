@@ -3,7 +3,7 @@
 import errno
 import logging
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
@@ -378,6 +378,27 @@ class SegmentedLog:
             segment.is_retired = True
             segment.file.leave_pool()
         self._on_retire(self, retired)
+
+    def last_records(self) -> list[tuple[int, int, int]]:
+        """Return of each producer its id, the offset of its last record, -1 if that is a marker, and its epoch."""
+        return [
+            (producer_id, entry.batches[-1].last_offset if entry.batches else -1, entry.epoch)
+            for producer_id, entry in self.producers.entries.items()
+        ]
+
+    def replace(self, cleaned: Segment, bases: list[int]) -> list[Segment] | None:
+        """Take a segment in the place of those at ``bases``, and return these; None when the log has changed."""
+        at = bisect_left(self._bases, bases[0])
+        behind = at + len(bases)
+        if self.offline is not None or self._bases[at:behind] != bases or behind >= len(self.segments):
+            return None
+        replaced = self.segments[at:behind]
+        self.segments = [*self.segments[:at], cleaned, *self.segments[behind:]]
+        self._bases[at:behind] = [cleaned.base_offset]
+        for segment in replaced:
+            segment.is_retired = True
+            segment.file.leave_pool()
+        return replaced
 
     def put_aside(self, segments: list[Segment]) -> None:
         """Give segments that were retired names that no other segment has; from the flusher's thread.

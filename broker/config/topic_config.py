@@ -13,7 +13,7 @@ from .typed_access import TypedAccess
 
 
 class TopicConfig(Overrides):
-    """Every topic setting by name; those that produce and fetch read on their way stand as attributes.
+    """Every topic setting by name; those that produce, fetch and the log read stand as attributes.
 
     Times are in milliseconds, sizes in bytes; ``retention_ms`` and ``retention_bytes`` are -1 without a limit,
     ``compression_level`` is None where the type has none.
@@ -23,6 +23,7 @@ class TopicConfig(Overrides):
         "_broker",
         "compression_level",
         "compression_type",
+        "delete_retention_ms",
         "file_delete_delay_ms",
         "flush_messages",
         "flush_ms",
@@ -34,6 +35,8 @@ class TopicConfig(Overrides):
         "message_timestamp_after_max_ms",
         "message_timestamp_before_max_ms",
         "message_timestamp_type",
+        "min_cleanable_dirty_ratio",
+        "min_compaction_lag_ms",
         "preallocate",
         "retention_bytes",
         "retention_ms",
@@ -62,7 +65,10 @@ class TopicConfig(Overrides):
         self.is_compacted = "compact" in self.list("cleanup.policy")
         self.is_deleting = "delete" in self.list("cleanup.policy")
         self.preallocate = self.bool("preallocate")
+        self.delete_retention_ms = self.int("delete.retention.ms")
+        self.min_compaction_lag_ms = self.int("min.compaction.lag.ms")
         self.max_compaction_lag_ms = self.int("max.compaction.lag.ms")
+        self.min_cleanable_dirty_ratio = self.double("min.cleanable.dirty.ratio")
         self.message_timestamp_type = self.string("message.timestamp.type")
         self.message_timestamp_before_max_ms = self.int("message.timestamp.before.max.ms")
         self.message_timestamp_after_max_ms = self.int("message.timestamp.after.max.ms")

@@ -29,6 +29,7 @@ from .control import (
 )
 from .errors import BatchCorrupt, RecordsTooLarge, UnknownMagic, UnsupportedCodec
 from .record import Record, keys, max_timestamp_record, offset_of_timestamp, records
+from .retain import emptied, keyed, retain, retain_marker
 
 __all__ = [
     "ATTRIBUTES_OFFSET",
@@ -56,9 +57,11 @@ __all__ = [
     "control_type",
     "crc32c",
     "decompress",
+    "emptied",
     "end_transaction_marker",
     "headers",
     "increment_sequence",
+    "keyed",
     "keys",
     "max_timestamp_record",
     "offset_of_timestamp",
@@ -66,6 +69,8 @@ __all__ = [
     "read_header",
     "recompress",
     "records",
+    "retain",
+    "retain_marker",
     "stamp_append_time",
     "verify",
 ]

@@ -65,7 +65,7 @@ def records(buf: ReadableBuffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> Ite
     Raises BatchCorrupt, and nothing else, wherever the bytes are not what they should be.
     """
     header = read_header(buf)
-    data = _payload(buf, header, max_bytes)
+    data = payload(buf, header, max_bytes)
     append_time = header.max_timestamp if header.attributes & TIMESTAMP_TYPE_MASK else None
     position = 0
     for _ in range(header.records_count):
@@ -81,7 +81,7 @@ def keys(buf: ReadableBuffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> Iterat
     Twice as fast as ``records``: what follows the length of the key is stepped over and not checked.
     """
     header = read_header(buf)
-    data = _payload(buf, header, max_bytes)
+    data = payload(buf, header, max_bytes)
     position = 0
     for _ in range(header.records_count):
         position, end = _frame(data, position)
@@ -121,7 +121,7 @@ def max_timestamp_record(buf: ReadableBuffer) -> tuple[int, int] | None:
     return None
 
 
-def _payload(buf: ReadableBuffer, header: BatchHeader, max_bytes: int) -> bytes:
+def payload(buf: ReadableBuffer, header: BatchHeader, max_bytes: int) -> bytes:
     """Return the records of the batch as bytes, decompressed, after checking what only the header says."""
     view = memoryview(buf)
     if header.size_bytes > len(view):

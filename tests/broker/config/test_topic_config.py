@@ -38,19 +38,26 @@ def test_the_level_is_that_of_the_compression_type():
     assert TopicConfig({"compression.type": "snappy"}, BROKER).compression_level is None
 
 
-def test_what_the_hot_path_reads_stands_as_attributes():
+def test_what_produce_fetch_and_the_log_read_stands_as_attributes():
     config = TopicConfig({}, BROKER)
     assert {name: getattr(config, name) for name in config.__slots__ if not name.startswith("_")} == {
         "compression_level": None,
         "compression_type": "producer",
+        "delete_retention_ms": 86400000,
+        "file_delete_delay_ms": 60000,
         "flush_messages": 9223372036854775807,
         "flush_ms": 9223372036854775807,
         "index_interval_bytes": 4096,
         "is_compacted": False,
+        "is_deleting": True,
+        "max_compaction_lag_ms": 9223372036854775807,
         "max_message_bytes": 1048588,
         "message_timestamp_after_max_ms": 3600000,
         "message_timestamp_before_max_ms": 9223372036854775807,
         "message_timestamp_type": "CreateTime",
+        "min_cleanable_dirty_ratio": 0.5,
+        "min_compaction_lag_ms": 0,
+        "preallocate": False,
         "retention_bytes": -1,
         "retention_ms": 604800000,
         "segment_bytes": 1073741824,

@@ -1,0 +1,150 @@
+"""Thinning out a batch, as compaction does (KIP-534; Kafka's MemoryRecords.filterTo).
+
+What stays keeps its offset, the batch keeps its first and last offset, its sequence, its codec and who wrote it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .batch import (
+    ATTRIBUTES_OFFSET,
+    BATCH_OVERHEAD,
+    CODEC_MASK,
+    DELETE_HORIZON_MASK,
+    HEADER,
+    LOG_OVERHEAD,
+    TIMESTAMP_TYPE_MASK,
+    BatchHeader,
+)
+from .builder import NO_TIMESTAMP, build_batch
+from .checksum import crc32c
+from .compression import DECOMPRESSED_BYTES_MAX, compress
+from .errors import BatchCorrupt
+from .record import payload, records
+from .varint import read_varint, read_varlong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    # Whether a record stays: its offset, its key, and whether it has a value.
+    Keeps = Callable[[int, bytes | None, bool], bool]
+
+
+def keyed(batch: memoryview, header: BatchHeader) -> Iterator[tuple[int, bytes | None]]:
+    """Yield offset and key of each record. Raises BatchCorrupt."""
+    data = payload(batch, header, DECOMPRESSED_BYTES_MAX)
+    base_offset = header.base_offset
+    for _, _, _, offset_delta, key, _ in _outlines(data, header.records_count):
+        yield base_offset + offset_delta, key
+
+
+def retain(batch: memoryview, header: BatchHeader, keeps: Keeps, delete_horizon_ms: int) -> bytes | memoryview | None:
+    """Return the batch with the records that ``keeps`` wants; itself if that is all, None if it is none.
+
+    ``delete_horizon_ms``: until when tombstones in it are to stay, unless the batch says so already.
+    Raises BatchCorrupt.
+    """
+    data = payload(batch, header, DECOMPRESSED_BYTES_MAX)
+    kept: list[bytes] = []
+    offsets: set[int] = set()
+    has_tombstone = False
+    latest = NO_TIMESTAMP
+    for start, end, timestamp_delta, offset_delta, key, has_value in _outlines(data, header.records_count):
+        if keeps(header.base_offset + offset_delta, key, has_value):
+            kept.append(data[start:end])
+            offsets.add(header.base_offset + offset_delta)
+            has_tombstone = has_tombstone or not has_value
+            latest = max(latest, header.base_timestamp + timestamp_delta)
+    if not kept:
+        return None
+    if has_tombstone and header.delete_horizon_ms is None:
+        return _with_horizon(batch, header, offsets, delete_horizon_ms)
+    if len(kept) == header.records_count:
+        return batch
+    if header.attributes & TIMESTAMP_TYPE_MASK:
+        latest = header.max_timestamp
+    body = compress(header.codec, b"".join(kept))
+    return _sealed(header._replace(max_timestamp=latest, records_count=len(kept)), body)
+
+
+def retain_marker(batch: memoryview, header: BatchHeader, delete_horizon_ms: int) -> bytes | memoryview:
+    """Return a control batch that is to stay until ``delete_horizon_ms``, unless it says until when already."""
+    if header.delete_horizon_ms is not None:
+        return batch
+    return _with_horizon(batch, header, range(header.base_offset, header.next_offset), delete_horizon_ms)
+
+
+def emptied(header: BatchHeader) -> bytes:
+    """Return the batch without its records: it stands for the sequence of its producer, and for its offsets."""
+    attributes = header.attributes & ~(CODEC_MASK | DELETE_HORIZON_MASK)
+    bare = header._replace(attributes=attributes, base_timestamp=NO_TIMESTAMP, records_count=0)
+    return _sealed(bare, b"")
+
+
+def _with_horizon(batch: memoryview, header: BatchHeader, offsets: set[int] | range, delete_horizon_ms: int) -> bytes:
+    """Write the batch anew: the horizon takes the place of the base timestamp, on which all others rest."""
+    is_stamped = bool(header.attributes & TIMESTAMP_TYPE_MASK)
+    return build_batch(
+        (record for record in records(batch) if record.offset in offsets),
+        base_offset=header.base_offset,
+        codec=header.codec,
+        timestamp_type=header.timestamp_type,
+        producer_id=header.producer_id,
+        producer_epoch=header.producer_epoch,
+        base_sequence=header.base_sequence,
+        leader_epoch=header.partition_leader_epoch,
+        is_transactional=header.is_transactional,
+        is_control=header.is_control,
+        last_offset=header.last_offset,
+        max_timestamp=header.max_timestamp if is_stamped else None,
+        delete_horizon_ms=delete_horizon_ms,
+    )
+
+
+def _sealed(header: BatchHeader, body: bytes) -> bytes:
+    """Return header and body with the length and the CRC that they have together."""
+    header = header._replace(batch_length=BATCH_OVERHEAD - LOG_OVERHEAD + len(body))
+    whole = bytearray(HEADER.pack(*header) + body)
+    HEADER.pack_into(whole, 0, *header._replace(crc=crc32c(memoryview(whole)[ATTRIBUTES_OFFSET:])))
+    return bytes(whole)
+
+
+def _outlines(data: bytes, count: int) -> Iterator[tuple[int, int, int, int, bytes | None, bool]]:
+    """Yield of each record where it begins and ends, timestamp and offset delta, key, and whether it has a value.
+
+    Numbers of one byte, which most are, are read in place: compaction goes through every record twice.
+    """
+    position = 0
+    try:
+        for _ in range(count):
+            start = position
+            byte = data[position]
+            length, position = (
+                (byte >> 1, position + 1) if byte < 0x80 and not byte & 1 else read_varint(data, position)
+            )
+            end = position + length
+            if length < 0 or end > len(data):
+                raise BatchCorrupt(f"a record of {length} bytes, {len(data) - position} are left")
+            timestamp_delta, position = read_varlong(data, position + 1)
+            byte = data[position]
+            offset_delta, position = (
+                (byte >> 1, position + 1) if byte < 0x80 and not byte & 1 else read_varint(data, position)
+            )
+            byte = data[position]
+            key_length, position = (
+                (byte >> 1, position + 1) if byte < 0x80 and not byte & 1 else read_varint(data, position)
+            )
+            key = None
+            if key_length >= 0:
+                key = data[position : position + key_length]
+                position += key_length
+            if position >= end:
+                raise BatchCorrupt("a key reaches behind its record")
+            # A length below zero, which stands for no value, is an odd number.
+            yield start, end, timestamp_delta, offset_delta, key, not data[position] & 1
+            position = end
+    except IndexError:
+        raise BatchCorrupt("a record is cut short") from None
+    if position != len(data):
+        raise BatchCorrupt(f"{len(data) - position} bytes lie behind the last record")

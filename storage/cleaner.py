@@ -1,0 +1,119 @@
+"""The process that compacts logs. It is one of its own so that the broker is not held up while it works: two threads
+of Python take turns, and what it needs of memory is given back when it ends. It only writes ``*.cleaned`` files.
+
+Plans come in and outcomes go out as lines of JSON. It ends when there are no more, or when its parent has died.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from .compaction import Cleaned, Outcome, Plan, compact
+from .errors import StorageError
+
+# Whoever serves clients goes first where there are not enough processors for all.
+NICENESS = 5
+# For how long to be faster than allowed before there is a rest, and how much to do before looking whether it is over.
+_REST_S = 0.05
+_STEP_BYTES = 8 * 2**20
+
+
+class CleaningFailed(StorageError):
+    """A log could not be compacted. ``number``: of the operating system's error, None when it was none."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class CleanerProcess:
+    """Compacts by a process that is started when it is needed. For one thread at a time, but for ``stop``."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._in_use = threading.Lock()
+
+    def clean(self, plan: Plan) -> Outcome:
+        """Have a plan carried out; blocks. Raises CleaningFailed."""
+        with self._in_use:
+            try:
+                process = self._running()
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(json.dumps(plan._asdict()) + "\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+            except OSError as error:
+                raise CleaningFailed(f"the cleaner cannot be used: {error}", error.errno) from error
+            if not line:
+                raise CleaningFailed(f"the cleaner ended with status {process.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise CleaningFailed(answer["error"], answer["number"])
+        return Outcome(**answer | {"segments": [Cleaned(bases) for bases in answer["segments"]]})
+
+    def _running(self) -> "subprocess.Popen[str]":
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                # A signal from the terminal is for the broker, which stops the cleaner then.
+                start_new_session=True,
+            )
+        return self._process
+
+    def stop(self) -> None:
+        """End the process, whatever it does; what it was asked fails. From any thread."""
+        process = self._process
+        if process is not None:
+            process.kill()
+            with self._in_use:
+                process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    if pipe is not None:
+                        pipe.close()
+                self._process = None
+
+
+def limited(bytes_per_second: float, is_over: Callable[[], bool] = lambda: False) -> Callable[[int], None]:
+    """Return what keeps to a speed, as a ``Pace``; it raises SystemExit once ``is_over``."""
+    began = time.monotonic()
+    total = checked = 0
+
+    def pace(size_bytes: int) -> None:
+        nonlocal total, checked
+        total += size_bytes
+        rest_s = total / bytes_per_second - (time.monotonic() - began)
+        while rest_s > _REST_S or total - checked > _STEP_BYTES:
+            if is_over():
+                raise SystemExit(1)
+            checked = total
+            time.sleep(max(0.0, min(rest_s, 1.0)))
+            rest_s = total / bytes_per_second - (time.monotonic() - began)
+
+    return pace
+
+
+def main() -> None:
+    """Carry out plans from the standard input."""
+    parent = os.getppid()
+    os.nice(NICENESS)
+    for line in sys.stdin:
+        plan = Plan(**json.loads(line))
+        try:
+            outcome = compact(plan, limited(plan.bytes_per_second, lambda: os.getppid() != parent))
+            answer = outcome._asdict() | {"segments": [cleaned.bases for cleaned in outcome.segments]}
+        except Exception as error:
+            number = error.errno if isinstance(error, OSError) else None
+            answer = {"error": f"{type(error).__name__}: {error}", "number": number}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
