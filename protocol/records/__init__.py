@@ -25,6 +25,7 @@ from .control import (
     EndTransactionMarker,
     control_type,
     end_transaction_marker,
+    end_transaction_marker_in,
     read_end_transaction_marker,
 )
 from .errors import BatchCorrupt, RecordsTooLarge, UnknownMagic, UnsupportedCodec
@@ -59,6 +60,7 @@ __all__ = [
     "decompress",
     "emptied",
     "end_transaction_marker",
+    "end_transaction_marker_in",
     "headers",
     "increment_sequence",
     "keyed",

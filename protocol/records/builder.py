@@ -21,7 +21,7 @@ from .batch import (
 )
 from .checksum import crc32c
 from .compression import Codec, compress, decompress
-from .record import INT64_MAX, INT64_MIN
+from .record import INT32_MAX, INT64_MAX, INT64_MIN
 from .varint import write_varint
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from .record import Record
 
-INT32_MAX = 2**31 - 1
 NO_TIMESTAMP = -1
 
 

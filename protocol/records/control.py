@@ -86,8 +86,11 @@ def read_end_transaction_marker(buf: ReadableBuffer) -> EndTransactionMarker | N
     if not read_header(buf).is_control:
         raise BatchCorrupt("not a control batch")
     record = next(records(buf), None)
-    if record is None:
-        return None
+    return None if record is None else end_transaction_marker_in(record)
+
+
+def end_transaction_marker_in(record: Record) -> EndTransactionMarker | None:
+    """Return the marker that a control record is, None when it is about something else. Raises BatchCorrupt."""
     kind = control_type(record.key)
     if kind not in (ControlType.ABORT, ControlType.COMMIT):
         return None

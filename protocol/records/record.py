@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .batch import BATCH_OVERHEAD, TIMESTAMP_TYPE_MASK, BatchHeader, read_header
 from .compression import DECOMPRESSED_BYTES_MAX, Codec, decompress
-from .errors import BatchCorrupt
+from .errors import BatchCorrupt, RecordsTooLarge
 from .varint import read_varint, read_varlong
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Headers = list[tuple[str, bytes | None]]
 
+INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 
@@ -58,10 +59,13 @@ class Record:
         )
 
 
-def records(buf: ReadableBuffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> Iterator[Record]:
+def records(
+    buf: ReadableBuffer, max_bytes: int = DECOMPRESSED_BYTES_MAX, max_headers: int = INT32_MAX
+) -> Iterator[Record]:
     """Yield the records of the batch at the start of ``buf``; its CRC is not checked, see ``verify``.
 
     ``max_bytes``: limit of the decompressed records. They are copied, so ``buf`` may change during the iteration.
+    ``max_headers``: limit of the headers of a record, which take thirty times as much memory as bytes on the wire.
     Raises BatchCorrupt, and nothing else, wherever the bytes are not what they should be.
     """
     header = read_header(buf)
@@ -69,7 +73,7 @@ def records(buf: ReadableBuffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> Ite
     append_time = header.max_timestamp if header.attributes & TIMESTAMP_TYPE_MASK else None
     position = 0
     for _ in range(header.records_count):
-        record, position = _read_record(data, position, header, append_time)
+        record, position = _read_record(data, position, header, append_time, max_headers)
         yield record
     if position != len(data):
         raise BatchCorrupt(f"{len(data) - position} bytes lie behind the last record")
@@ -145,7 +149,9 @@ def _frame(data: bytes, position: int) -> tuple[int, int]:
     return position, position + length
 
 
-def _read_record(data: bytes, position: int, header: BatchHeader, append_time: int | None) -> tuple[Record, int]:
+def _read_record(
+    data: bytes, position: int, header: BatchHeader, append_time: int | None, max_headers: int
+) -> tuple[Record, int]:
     start, end = _frame(data, position)
     timestamp_delta, position = read_varlong(data, start + 1)
     offset_delta, position = read_varint(data, position)
@@ -155,6 +161,8 @@ def _read_record(data: bytes, position: int, header: BatchHeader, append_time: i
     value, position = _read_bytes(data, position, end)
     headers_count, position = read_varint(data, position)
     if headers_count:
+        if headers_count > max_headers:
+            raise RecordsTooLarge(f"{headers_count} headers of a record, the limit is {max_headers}")
         headers, position = _read_headers(data, position, end, headers_count)
     else:
         headers = []

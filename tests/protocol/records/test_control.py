@@ -10,6 +10,7 @@ from barnabas.protocol.records import (
     build_batch,
     control_type,
     end_transaction_marker,
+    end_transaction_marker_in,
     read_end_transaction_marker,
     records,
     verify,
@@ -28,6 +29,8 @@ def control(key, value, **fields):
 @pytest.mark.parametrize(("commit", "kind"), [(True, ControlType.COMMIT), (False, ControlType.ABORT)])
 def test_a_marker_tells_how_the_transaction_ended_kip_98(commit, kind):
     assert read_end_transaction_marker(marker(commit=commit)) == EndTransactionMarker(kind, 4)
+    (record,) = records(marker(commit=commit))
+    assert end_transaction_marker_in(record) == EndTransactionMarker(kind, 4)
 
 
 def test_a_marker_is_a_transactional_control_batch_of_one_record_without_sequence():

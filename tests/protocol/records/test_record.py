@@ -239,6 +239,14 @@ def test_a_bomb_in_a_batch_is_too_large(codec):
             list(read(batch, max_bytes=2**20))
 
 
+@pytest.mark.parametrize("codec", list(Codec))
+def test_a_record_with_more_headers_than_allowed_is_too_large(codec):
+    batch = build_batch([Record(0, 0, None, b"", [("", None)] * 100)], codec=codec)
+    assert len(next(records(batch, max_headers=100)).headers) == 100
+    with pytest.raises(RecordsTooLarge):
+        list(records(batch, max_headers=99))
+
+
 def test_records_compare_by_their_fields_and_print_them():
     assert Record(1, 2, b"k", None) == Record(1, 2, b"k", None, [])
     assert Record(1, 2, b"k", None) != Record(1, 2, b"k", b"")
