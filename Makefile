@@ -76,7 +76,7 @@ interop-java: kafka  ## Kafka's own tools and the Java clients
 .PHONY: interop-files
 interop-files: kafka  ## Kafka reads the files of Barnabas, Barnabas those of Kafka
 	$(BIN)/python -m pytest tests/interop/test_log_files.py tests/interop/test_transaction_files.py \
-		tests/interop/test_moved_folders.py $(ARGS)
+		tests/interop/test_moved_folders.py tests/interop/test_dump.py $(ARGS)
 
 .PHONY: interop
 interop: interop-python interop-go interop-javascript interop-java interop-files  ## all of these

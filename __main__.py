@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .broker.cli.adopt import run_adopt
 
         return run_adopt(options.data_dir)
+    if options.dump is not None:
+        from .broker.cli.dump import run_dump
+
+        return run_dump(options.dump)
     from .broker.cli.run import run
 
     return run(options.config)

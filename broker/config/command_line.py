@@ -12,6 +12,8 @@ HELP = """\
 usage: barnabas [OPTION ...]             run a Kafka broker until Ctrl-C
        barnabas check DATA_DIR           verify the logs in a data directory
        barnabas adopt DATA_DIR           serve partition folders copied into it
+       barnabas dump [OPTION ...] PATH ...   print what is in the files of a
+                                         log; see barnabas dump --help
 
   --data-dir DIR              where everything is kept (./barnabas-data)
   --port PORT                 where to listen (9092); short for
@@ -28,14 +30,49 @@ A setting is taken from: options, then BARNABAS_* variables, then KAFKA_*
 ones, then the file. num.partitions, say, is BARNABAS_NUM_PARTITIONS there.
 """
 
+DUMP_HELP = """\
+usage: barnabas dump [OPTION ...] PATH ...
+
+Print what is in the files of a log: segments, indexes, snapshots, checkpoints.
+A PATH is such a file, the folder of a partition, or a data directory with all
+its partitions. Nothing is changed or locked: a broker may be using them, and
+that may be Apache Kafka.
+
+  --json                      one JSON object per line
+  --records                   the records of each batch, too
+  --values                    with their keys, values and headers
+  --from OFFSET               leave out the batches before this offset
+  --to OFFSET                 leave out the batches behind this offset
+  --limit N                   at most N batches of each partition
+  --verify                    compare indexes with the segments beside them
+  -h, --help                  say this
+
+Exit status 0: all is well; 1: there is damage, told in lines with "problem";
+2: something is not a file of a log or cannot be read, told on standard error.
+"""
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class DumpOptions(NamedTuple):
+    """What ``barnabas dump`` is asked for. Offsets and ``limit``: None for all; ``values`` implies ``records``."""
+
+    paths: tuple[str, ...]
+    json: bool = False
+    records: bool = False
+    values: bool = False
+    from_offset: int | None = None
+    to_offset: int | None = None
+    limit: int | None = None
+    verify: bool = False
 
 
 class Options(NamedTuple):
     """What the command line asks for.
 
-    ``command``: "run", "check" or "adopt". ``data_dir``: the directory it is about. ``log_level``: of LOG_LEVELS.
-    ``config``: for anything but "run" nothing but defaults. ``warnings``: lines to log once logging is set up.
+    ``command``: "run", "check", "adopt" or "dump". ``data_dir``: the directory it is about, "" for "dump", which has
+    paths. ``log_level``: of LOG_LEVELS. ``config``: for anything but "run" nothing but defaults. ``warnings``: lines
+    to log once logging is set up.
     """
 
     command: str
@@ -43,14 +80,21 @@ class Options(NamedTuple):
     log_level: str
     config: BrokerConfig
     warnings: tuple[str, ...]
+    dump: DumpOptions | None = None
 
 
 class _Parser(argparse.ArgumentParser):
+    text = HELP
+
     def format_help(self) -> str:
-        return HELP
+        return self.text
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"barnabas: {message} (see barnabas --help)\n")
+        self.exit(2, f"barnabas: {message} (see {self.prog} --help)\n")
+
+
+class _DumpParser(_Parser):
+    text = DUMP_HELP
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
@@ -59,6 +103,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     Raises ConfigError for wrong settings, and SystemExit as argparse does: 0 after --help and --version, 2 after one
     line on stderr when the arguments themselves make no sense.
     """
+    if argv and argv[0] == "dump":  # it has options of its own, and settings are none of its business
+        return Options("dump", "", "info", BrokerConfig(), (), _dump(argv[1:]))
     parser = _parser()
     # Options may stand among the words, and one that does not exist is named before a word that may be its value.
     arguments = parser.parse_intermixed_args(list(argv))
@@ -93,6 +139,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _dump(argv: Sequence[str]) -> DumpOptions:
+    parser = _dump_parser()
+    arguments = parser.parse_intermixed_args(list(argv))
+    if not arguments.paths:
+        parser.error("dump needs a PATH")
+    arguments.records |= arguments.values
+    return DumpOptions(tuple(arguments.paths), *(getattr(arguments, name) for name in DumpOptions._fields[1:]))
+
+
+def _dump_parser() -> argparse.ArgumentParser:
+    parser = _DumpParser(prog="barnabas dump", allow_abbrev=False)
+    parser.add_argument("paths", nargs="*")
+    for name in ("json", "records", "values", "verify"):
+        parser.add_argument(f"--{name}", action="store_true")
+    for name in ("from", "to"):
+        parser.add_argument(f"--{name}", dest=f"{name}_offset", type=_number("an offset"), metavar="OFFSET")
+    parser.add_argument("--limit", type=_number("a number of batches", least=1), metavar="N")
+    return parser
+
+
+def _number(what: str, least: int = 0) -> Callable[[str], int]:
+    def parse_number(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return int(text)
+
+    return parse_number
+
+
 def _command(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, str]:
     """Return the command and the directory it is about, "" for "run", which has settings for that."""
     match words:
@@ -102,6 +177,8 @@ def _command(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, st
             return command, data_dir
         case [("check" | "adopt") as command, *rest]:
             parser.error(f"{command} needs one DATA_DIR, not {len(rest)}")
+        case ["dump", *_]:
+            parser.error("dump stands before everything else")
         case [command, *_]:
             parser.error(f"no such command: {command!r}")
     raise AssertionError(words)

@@ -7,7 +7,7 @@ import pytest
 
 from barnabas import __version__
 from barnabas.broker.config import ConfigError, Given
-from barnabas.broker.config.command_line import HELP, _parser, parse
+from barnabas.broker.config.command_line import DUMP_HELP, HELP, DumpOptions, _dump_parser, _parser, parse
 
 
 def test_without_arguments_a_broker_runs_on_the_default_directory():
@@ -101,6 +101,7 @@ def test_check_takes_a_directory_and_no_settings():
         (["-c", "=3"], {}, "argument -c: '=3' is not of the form NAME=VALUE"),
         (["check"], {}, "check needs one DATA_DIR, not 0"),
         (["adopt", "one", "two"], {}, "adopt needs one DATA_DIR, not 2"),
+        (["--log-level", "debug", "dump", "one"], {}, "dump stands before everything else"),
         (["--prot", "1"], {}, "unrecognized arguments: --prot"),
         (
             ["--log-level", "loud"],
@@ -128,6 +129,44 @@ def test_a_command_nobody_knows_ends_with_code_2_and_one_line(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_dump_takes_paths_and_options_in_any_order_and_no_settings():
+    options = parse(["dump", "a", "--json", "b", "--limit=3"], {"KAFKA_NUM_PARTITIONS": "wrong"})
+    assert (options.command, options.dump) == ("dump", DumpOptions(("a", "b"), json=True, limit=3))
+    assert parse(["dump", "--records", "--verify", "a"], {}).dump == DumpOptions(("a",), records=True, verify=True)
+    assert parse(["dump", "--from", "5", "--to=0", "a"], {}).dump == DumpOptions(("a",), from_offset=5, to_offset=0)
+    assert parse(["check", "a"], {}).dump is None
+
+
+def test_values_are_those_of_records():
+    assert parse(["dump", "--values", "a"], {}).dump == DumpOptions(("a",), records=True, values=True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "dump needs a PATH"),
+        (["a", "--port", "1"], "unrecognized arguments: --port 1"),
+        (["a", "--from", "-1"], "argument --from: '-1' is not an offset"),
+        (["a", "--to", "latest"], "argument --to: 'latest' is not an offset"),
+        (["a", "--limit", "0"], "argument --limit: '0' is not a number of batches"),
+        (["a", "--limit", "\u00b2"], "argument --limit: '\u00b2' is not a number of batches"),
+    ],
+)
+def test_options_of_dump_that_make_no_sense_end_with_code_2_and_one_line(argv, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(["dump", *argv], {})
+    assert caught.value.code == 2
+    assert capsys.readouterr() == ("", f"barnabas: {message} (see barnabas dump --help)\n")
+
+
+@pytest.mark.parametrize("argv", [["dump", "--help"], ["dump", "a", "-h"]])
+def test_dump_has_a_help_of_its_own(argv, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(argv, {})
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == DUMP_HELP
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["-h"], ["check", "--help"]])
 def test_help_is_one_text(argv, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -136,17 +175,19 @@ def test_help_is_one_text(argv, capsys):
     assert capsys.readouterr().out == HELP
 
 
-def test_help_fits_a_screen_of_24_lines_of_80():
-    lines = HELP.splitlines()
+@pytest.mark.parametrize("text", [HELP, DUMP_HELP])
+def test_help_fits_a_screen_of_24_lines_of_80(text):
+    lines = text.splitlines()
     assert len(lines) < 24
     assert max(map(len, lines)) <= 80
 
 
 def test_help_names_every_option_and_the_precedence():
-    for action in _parser()._actions:
-        for option in action.option_strings:
-            assert f"{option} " in HELP or f"{option}, " in HELP
-    for words in ("barnabas check DATA_DIR", "BARNABAS_", "KAFKA_"):
+    for parser, text in ((_parser(), HELP), (_dump_parser(), DUMP_HELP)):
+        for action in parser._actions:
+            for option in action.option_strings:
+                assert f"{option} " in text or f"{option}, " in text
+    for words in ("barnabas check DATA_DIR", "barnabas dump --help", "BARNABAS_", "KAFKA_"):
         assert words in HELP
 
 
