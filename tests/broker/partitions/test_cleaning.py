@@ -9,6 +9,7 @@ from support.calls import Topic, batch, configure, fetch, make_topic, now_ms, pr
 from support.process import BrokerProcess, running
 from support.wire import Wire
 
+from barnabas.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from barnabas.protocol.records import Codec, headers, records
 
 OPTIONS = (
@@ -55,11 +56,19 @@ class Writer:
             assert produce(wire, self.topic, sent).error_code == 0
 
 
+def listed(wire: Wire, topic: Topic, timestamp: int) -> int:
+    """Where the partition begins (-2) or ends (-1)."""
+    asked = ListOffsetsTopic(
+        name=topic.name, partitions=[ListOffsetsPartition(partition_index=0, timestamp=timestamp)]
+    )
+    (answered,) = wire.call(ListOffsetsRequest(topics=[asked]), 7).topics
+    return answered.partitions[0].offset  # type: ignore[no-any-return]
+
+
 def read_all(wire: Wire, topic: Topic) -> list[tuple[int, bytes | None, bytes | None]]:
     """Offset, key and value of every record."""
     found = []
-    result = fetch(wire, topic, 0, max_bytes=2**24, partition_max_bytes=2**24)
-    offset, end = result.log_start_offset, result.high_watermark
+    offset, end = listed(wire, topic, -2), listed(wire, topic, -1)
     while offset < end:
         content = fetch(wire, topic, offset, max_bytes=2**24, partition_max_bytes=2**24).records
         assert content
