@@ -9,9 +9,9 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 
+from .clock import Clock, SystemClock
 from .compaction import Cleaned, Outcome, Plan, compact
 from .errors import StorageError
 
@@ -81,21 +81,26 @@ class CleanerProcess:
                 self._process = None
 
 
-def limited(bytes_per_second: float, is_over: Callable[[], bool] = lambda: False) -> Callable[[int], None]:
-    """Return what keeps to a speed, as a ``Pace``; it raises SystemExit once ``is_over``."""
-    began = time.monotonic()
+def limited(
+    bytes_per_second: float,
+    is_over: Callable[[], bool],
+    clock: Clock,
+    rest: Callable[[float], object] = threading.Event().wait,
+) -> Callable[[int], None]:
+    """Return what keeps to a speed, as a ``Pace``; it raises SystemExit once ``is_over``. ``rest`` takes seconds."""
+    began = clock.monotonic()
     total = checked = 0
 
     def pace(size_bytes: int) -> None:
         nonlocal total, checked
         total += size_bytes
-        rest_s = total / bytes_per_second - (time.monotonic() - began)
+        rest_s = total / bytes_per_second - (clock.monotonic() - began)
         while rest_s > _REST_S or total - checked > _STEP_BYTES:
             if is_over():
                 raise SystemExit(1)
             checked = total
-            time.sleep(max(0.0, min(rest_s, 1.0)))
-            rest_s = total / bytes_per_second - (time.monotonic() - began)
+            rest(max(0.0, min(rest_s, 1.0)))
+            rest_s = total / bytes_per_second - (clock.monotonic() - began)
 
     return pace
 
@@ -107,7 +112,7 @@ def main() -> None:
     for line in sys.stdin:
         plan = Plan(**json.loads(line))
         try:
-            outcome = compact(plan, limited(plan.bytes_per_second, lambda: os.getppid() != parent))
+            outcome = compact(plan, limited(plan.bytes_per_second, lambda: os.getppid() != parent, SystemClock()))
             answer = outcome._asdict() | {"segments": [cleaned.bases for cleaned in outcome.segments]}
         except Exception as error:
             number = error.errno if isinstance(error, OSError) else None

@@ -19,13 +19,13 @@ from .catalog.sqlite import SqliteCatalog
 from .checkpoints import read_offsets, write_offsets
 from .clock import Clock
 from .disposal import Disposal, unlink_segments
-from .errors import CatalogError, DataDirLocked, LogOffline, StorageError
+from .errors import FULL, CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher, SyncJob
 from .log import LogSettings
 from .mapped_file import FilePool
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
-from .segments import FULL, SegmentedLog
+from .segments import SegmentedLog
 
 logger = logging.getLogger(__name__)
 

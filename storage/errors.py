@@ -1,5 +1,11 @@
 """What storage raises. It knows nothing of Kafka's error codes; the broker has the table that maps them."""
 
+import errno
+
+# Errors of the operating system that pass by themselves: nothing that was written is lost.
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+FULL = (errno.ENOSPC, errno.EDQUOT, *NO_DESCRIPTORS)
+
 
 class StorageError(Exception):
     """Anything that went wrong below the broker."""

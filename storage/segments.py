@@ -1,15 +1,13 @@
-"""The log of one partition as a row of segment files (Kafka's UnifiedLog and LocalLog)."""
+"""The log of one partition as a row of segment files: the half that writes (Kafka's UnifiedLog and LocalLog)."""
 
 import errno
 import logging
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Container
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 from ..protocol.records import (
-    NO_TIMESTAMP,
     BatchCorrupt,
     BatchHeader,
     assign,
@@ -17,33 +15,21 @@ from ..protocol.records import (
     read_header,
 )
 from . import files
-from .aborted import AbortedTransaction
 from .checkpoints import LeaderEpochs
 from .clock import Clock
-from .errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
+from .errors import NO_DESCRIPTORS, BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
 from .flusher import SyncJob
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX, IndexCorrupt
-from .log import NEVER, Appended, LogSettings, Slice
+from .log import Appended, LogSettings
 from .mapped_file import FilePool
 from .producers import ProducerStates
-from .retention import Extent
-from .segment import DELETED_MARK, LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
+from .reading import ReadableLog
+from .segment import DELETED_MARK, SNAPSHOT_SUFFIX, Segment, file_name
 
 logger = logging.getLogger(__name__)
 
-# What was appended this recently is in memory; asking the kernel is only worth it for what lies further back.
-RECENT_BYTES = 8 * 2**20
-# How often to say that a log cannot be used for now.
-COMPLAINT_INTERVAL_S = 60.0
-# More than any fetch waits for.
-ENOUGH_BYTES = 2**31
-# Errors that pass by themselves: nothing that was written is lost.
-NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-FULL = (errno.ENOSPC, errno.EDQUOT, *NO_DESCRIPTORS)
-_NOTHING = Slice(memoryview(b""), 0, None)
 
-
-class SegmentedLog:
+class SegmentedLog(ReadableLog):
     """A ``PartitionLog`` in a folder of its own. ``recovery.open_log`` makes one.
 
     ``log_start_offset``: where it begins, when that is beyond the first segment's beginning.
@@ -65,30 +51,22 @@ class SegmentedLog:
         on_retire: Callable[["SegmentedLog", list[Segment]], None],
         pool: FilePool,
     ) -> None:
-        self.directory = directory
+        super().__init__(directory, clock, segments, log_start_offset, log_end_offset)
         self.settings = settings
-        self.segments = segments
         self.producers = producers
         self.epochs = epochs
-        self.log_start_offset = max(log_start_offset, segments[0].base_offset)
-        self.log_end_offset = log_end_offset
         self.recovery_point = log_end_offset
         self.unsynced: list[Segment] = []
-        self.offline: str | None = None
         self.is_deleted = False
         # Held while files are made by their names in another thread than the one that owns the log.
         self.files = threading.Lock()
-        self._complained_s = float("-inf")
-        self._clock = clock
         self._on_roll = on_roll
         self._on_retire = on_retire
         self._pool = pool
         self._checkpointed_at = log_end_offset
         # The newest segment whose file name is known to be on the disk, and not only its content; -1: none is.
         self._named_until = -1
-        self._active = segments[-1]
         self._active.capacity = settings.segment_bytes
-        self._bases = [segment.base_offset for segment in segments]
         self._jitter_ms = self._draw_jitter()
 
     def append(self, batch: memoryview, header: BatchHeader, leader_epoch: int) -> Appended:
@@ -147,27 +125,6 @@ class SegmentedLog:
         # The beginning of a transaction may have been deleted.
         return self.log_end_offset if first is None else max(first, self.log_start_offset)
 
-    def aborted(self, offset: int, size_bytes: int) -> list[AbortedTransaction]:
-        found: list[AbortedTransaction] = []
-        end = -1  # behind what was read; found out when there is something to compare with
-        try:
-            at = max(0, bisect_right(self._bases, offset) - 1)
-            for segment in self.segments[at:]:
-                for entry in segment.aborted.entries:
-                    if entry.last_offset < offset:
-                        continue
-                    if end < 0:
-                        end = self._end_of_read(at, offset, size_bytes)
-                    if entry.first_offset < end:
-                        found.append(entry)
-                    if entry.last_stable_offset >= end:
-                        return found
-        except IndexCorrupt as error:
-            raise LogCorrupt(str(error)) from error
-        except OSError as error:
-            raise self.failed(error) from error
-        return found
-
     def _must_roll(self, segment: Segment, batch_bytes: int, last_offset: int, max_timestamp: int) -> bool:
         settings = self.settings
         if segment.size + batch_bytes > settings.segment_bytes:
@@ -211,120 +168,6 @@ class SegmentedLog:
     def _draw_jitter(self) -> int:
         return int(self._clock.random() * min(self.settings.segment_jitter_ms, self.settings.segment_ms))
 
-    def failed(self, error: OSError, may_pass: Container[int | None] = FULL) -> LogOffline:
-        """Take note that the files cannot be used, say so once, and return what to raise.
-
-        After an error that may not pass by itself the partition stays offline until the restart.
-        """
-        if self.offline is not None:
-            return LogOffline(self.offline)
-        reason = f"{self.directory.name}: {error.strerror or error}"
-        if error.errno in may_pass:
-            now_s = self._clock.monotonic()
-            if now_s - self._complained_s > COMPLAINT_INTERVAL_S:  # clients try again and again
-                self._complained_s = now_s
-                logger.error("cannot use %s for now: %s", self.directory, error)
-        else:
-            self.offline = reason
-            logger.error("partition %s is offline until the next start: %s", self.directory, error)
-        return LogOffline(reason)
-
-    def _end_of_read(self, at: int, offset: int, size_bytes: int) -> int:
-        """Return the offset behind the batches that ``read`` found from the segment number ``at`` on."""
-        for segment in self.segments[at:]:
-            found = segment.find(offset)
-            if found is not None:
-                return segment.next_offset_at(found[0] + size_bytes)
-        return self.log_end_offset
-
-    def read(self, offset: int, max_bytes: int, at_least_one: bool, end_offset: int = NEVER) -> Slice:
-        if self.offline is not None:
-            raise LogOffline(self.offline)
-        if offset == self.log_end_offset:
-            return _NOTHING
-        if not self.log_start_offset <= offset < self.log_end_offset:
-            raise OffsetNotInLog(
-                f"{self.directory.name}: offset {offset} is not in {self.log_start_offset} to {self.log_end_offset}"
-            )
-        if offset >= end_offset:
-            return _NOTHING
-        at = len(self.segments) - 1
-        if offset < self._active.base_offset:
-            at = bisect_right(self._bases, offset) - 1
-        try:
-            for segment in self.segments[at:]:
-                segment.ensure_indexes()
-                found = segment.find(offset)
-                if found is not None:
-                    beyond = segment.find(end_offset) if end_offset < self.log_end_offset else None
-                    limit = beyond[0] if beyond is not None else segment.size
-                    return self._slice(segment, *found, limit, max_bytes, at_least_one)
-        except OSError as error:
-            raise self.failed(error) from error
-        return _NOTHING
-
-    def _slice(
-        self, segment: Segment, position: int, batch_bytes: int, limit: int, max_bytes: int, at_least_one: bool
-    ) -> Slice:
-        """Return the whole batches from ``position`` on that end before position ``limit``."""
-        is_growing = segment is self._active
-        # Behind a segment that is full there is more, so there is no reason to wait for it.
-        readable = max(0, min(limit - position, max_bytes)) if is_growing else ENOUGH_BYTES
-        if batch_bytes >= max_bytes:
-            if batch_bytes > max_bytes and not at_least_one:
-                return Slice(_NOTHING.batches, readable, None)
-            end = position + batch_bytes
-        else:
-            end = segment.whole_batches(position, min(position + max_bytes, limit))
-        batches = segment.view(position, end)
-        readable = max(readable, end - position)
-        if is_growing and position >= segment.size - RECENT_BYTES:
-            return Slice(batches, readable, None)
-        probes = (position, (position + end) // 2, end - 1)
-        if all(segment.file.is_resident(probe) for probe in probes):
-            return Slice(batches, readable, None)
-        return Slice(batches, readable, partial(self._warm, segment, position, end))
-
-    def _warm(self, segment: Segment, start: int, end: int) -> None:
-        try:
-            segment.warm(start, end)
-        except OSError as error:
-            if segment.is_retired:
-                return  # the batches are held by their map, and its file is gone
-            raise self.failed(error) from error
-
-    def batch_at_or_after(self, timestamp_ms: int) -> memoryview | None:
-        for segment in self._indexed_segments():
-            if segment.max_timestamp < timestamp_ms or segment.max_timestamp == NO_TIMESTAMP:
-                continue
-            end = segment.position_before_timestamp(timestamp_ms)
-            for position, header in segment.headers(end):
-                end = position + header.size_bytes
-                if header.max_timestamp >= timestamp_ms and header.last_offset >= self.log_start_offset:
-                    return segment.view(position, end)
-            if end < segment.size:
-                raise LogCorrupt(f"{segment.path(LOG_SUFFIX)}: no batch at position {end}")
-        return None
-
-    def batch_of_max_timestamp(self) -> memoryview | None:
-        first, *others = self._indexed_segments()
-        newest = first.max_timestamp
-        if self.log_start_offset > first.base_offset:  # it may be that of a record that was deleted
-            left = (header for _, header in first.headers(0) if header.last_offset >= self.log_start_offset)
-            newest = max((header.max_timestamp for header in left), default=NO_TIMESTAMP)
-        newest = max(newest, *(segment.max_timestamp for segment in others)) if others else newest
-        return None if newest == NO_TIMESTAMP else self.batch_at_or_after(newest)
-
-    def _indexed_segments(self) -> list[Segment]:
-        if self.offline is not None:
-            raise LogOffline(self.offline)
-        try:
-            for segment in self.segments:
-                segment.ensure_indexes()
-        except OSError as error:
-            raise self.failed(error) from error
-        return self.segments
-
     def configure(self, settings: LogSettings) -> None:
         self.settings = settings
         self._active.capacity = settings.segment_bytes
@@ -355,18 +198,6 @@ class SegmentedLog:
             else:
                 offset = self._active.base_offset  # it has grown since
         return self.delete_before(min(offset, self.log_end_offset))
-
-    def extents(self) -> list[Extent]:
-        """Return what retention has to know of each segment."""
-        return [
-            Extent(
-                self.directory,
-                segment.base_offset,
-                segment.size,
-                segment.max_timestamp if segment.is_indexed else None,
-            )
-            for segment in self.segments
-        ]
 
     def _retire(self, count: int) -> None:
         """Part with the first ``count`` segments."""
@@ -412,10 +243,6 @@ class SegmentedLog:
                     segment.rename(DELETED_MARK)
                 else:
                     segment.mark = DELETED_MARK
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(segment.size for segment in self.segments)
 
     @property
     def is_dirty(self) -> bool:

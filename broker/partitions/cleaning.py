@@ -13,11 +13,10 @@ from ...storage import swap
 from ...storage.cleaner import CleanerProcess, CleaningFailed
 from ...storage.compaction import Plan
 from ...storage.dirtiness import Dirtiness, dirtiness
-from ...storage.errors import LogOffline
+from ...storage.errors import FULL, LogOffline
 from ...storage.files import unlink
 from ...storage.retention import Extent, extents_in
 from ...storage.segment import CLEANED_MARK
-from ...storage.segments import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
