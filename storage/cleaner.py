@@ -85,7 +85,7 @@ def limited(
     bytes_per_second: float,
     is_over: Callable[[], bool],
     clock: Clock,
-    rest: Callable[[float], object] = threading.Event().wait,
+    rest: Callable[[float], object],
 ) -> Callable[[int], None]:
     """Return what keeps to a speed, as a ``Pace``; it raises SystemExit once ``is_over``. ``rest`` takes seconds."""
     began = clock.monotonic()
@@ -112,7 +112,10 @@ def main() -> None:
     for line in sys.stdin:
         plan = Plan(**json.loads(line))
         try:
-            outcome = compact(plan, limited(plan.bytes_per_second, lambda: os.getppid() != parent, SystemClock()))
+            outcome = compact(
+                plan,
+                limited(plan.bytes_per_second, lambda: os.getppid() != parent, SystemClock(), threading.Event().wait),
+            )
             answer = outcome._asdict() | {"segments": [cleaned.bases for cleaned in outcome.segments]}
         except Exception as error:
             number = error.errno if isinstance(error, OSError) else None
