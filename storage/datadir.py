@@ -22,6 +22,7 @@ from .disposal import Disposal, unlink_segments
 from .errors import FULL, CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher, SyncJob
 from .log import LogSettings
+from .log_starts import LogStarts
 from .mapped_file import FilePool
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
@@ -69,7 +70,7 @@ class DataDir:
                 self._write_meta(node_id)
                 self.was_clean = (path / CLEAN_FILE).exists()
                 self._recovery_points = self._read_recovery_points()
-                self._log_starts = self._read_log_starts()
+                self._log_starts = LogStarts(path / LOG_STARTS_FILE)
                 self._clean_offsets = self._read_clean_offsets()
                 files.unlink(path / CLEAN_FILE)
                 files.sync_directory(path)  # the mark must not come back after a power failure
@@ -80,7 +81,7 @@ class DataDir:
             os.close(self._lock)
             raise
         self.flusher = Flusher(deliver)
-        self.disposal = Disposal(clock, lambda: self._write_log_starts(is_synced=True))
+        self.disposal = Disposal(clock, self._log_starts.write_durably)
         self._pool = FilePool()
         for left in path.glob(f"*{DELETED_SUFFIX}"):
             self.disposal.remove(partial(files.remove_tree, left), 0)
@@ -91,13 +92,6 @@ class DataDir:
         except StorageError as error:
             logger.warning("%s; checking the logs from their beginning", error)
             self.was_clean = False
-            return {}
-
-    def _read_log_starts(self) -> dict[tuple[str, int], int]:
-        try:
-            return read_offsets(self.path / LOG_STARTS_FILE)
-        except StorageError as error:
-            logger.error("%s; records that were deleted may come back", error)
             return {}
 
     def _read_clean_offsets(self) -> dict[tuple[str, int], int]:
@@ -149,7 +143,7 @@ class DataDir:
                 self._clock,
                 self.flusher.request,
                 recovery_point,
-                self._log_starts.get((topic, partition), 0),
+                self._log_starts.get((topic, partition)),
                 partial(self._retire, (topic, partition)),
                 self._pool,
             )
@@ -196,9 +190,9 @@ class DataDir:
             self._flush_at.pop(log, None)
         self._recovery_points.pop((topic, partition), None)
         self._clean_offsets.pop((topic, partition), None)
-        if self._log_starts.pop((topic, partition), None) is not None:
+        if self._log_starts.forget((topic, partition)):
             try:
-                self._write_log_starts()
+                self._log_starts.write()
             except StorageError as error:
                 logger.error("%s", error)
         self.flusher.request(self)  # a new topic of that name must not find the old recovery point after a crash
@@ -221,7 +215,7 @@ class DataDir:
         self.disposal.remove(partial(files.remove_tree, gone), delay_ms)
 
     def _retire(self, key: tuple[str, int], log: SegmentedLog, segments: list[Segment]) -> None:
-        self._log_starts[key] = log.log_start_offset
+        self._log_starts.note(key, log.log_start_offset)
         self.disposal.retire(log, segments)
         self.flusher.request(self.disposal)
 
@@ -229,14 +223,8 @@ class DataDir:
         """Remember where each log begins now, so that it survives the death of the process. Raises StorageError."""
         for key, log in self.logs.items():
             if log.log_start_offset:  # also where a segment begins: the one before may not be gone when we die
-                self._log_starts[key] = log.log_start_offset
-        self._write_log_starts()
-
-    def _write_log_starts(self, is_synced: bool = False) -> None:
-        try:
-            write_offsets(self.path / LOG_STARTS_FILE, self._log_starts.copy(), is_synced)
-        except OSError as error:
-            raise StorageError(f"cannot write {LOG_STARTS_FILE}: {error.strerror}") from error
+                self._log_starts.note(key, log.log_start_offset)
+        self._log_starts.write()
 
     def clean_offset(self, topic: str, partition: int) -> int:
         """Return up to where an open log was compacted, or where it begins if that is later or not known."""

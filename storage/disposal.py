@@ -56,8 +56,11 @@ class Disposal:
             taken.append(self._retired.popleft())
 
         def work() -> None:
-            if taken:
-                self._write_log_starts()
+            try:
+                if taken:
+                    self._write_log_starts()
+            except OSError as error:  # a full disk needs what goes here; the oldest goes first, so no hole is left
+                logger.warning("cannot write where logs begin: %s", error)
             for log, segments in taken:
                 try:
                     log.put_aside(segments)

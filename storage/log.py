@@ -64,13 +64,15 @@ class Slice(NamedTuple):
 class PartitionLog(Protocol):
     """An append-only sequence of record batches with consecutive offsets.
 
-    ``log_end_offset`` is the offset of the next record; ``recovery_point`` is where what is not yet on disk begins.
+    ``log_end_offset`` is the offset of the next record; ``recovery_point`` is where what is not yet on disk begins;
+    ``offline`` is why its files cannot be used any more, None while they can.
     Every method raises LogOffline once the log's files cannot be used.
     """
 
     log_start_offset: int
     log_end_offset: int
     recovery_point: int
+    offline: str | None
     producers: ProducerStates
     epochs: LeaderEpochs
 

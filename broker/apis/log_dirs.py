@@ -28,7 +28,10 @@ _MOVABLE_LENGTH_MAX = 255 - 40
 
 @handles(DescribeLogDirsRequest)
 async def describe_log_dirs(request: DescribeLogDirsRequest, context: Context) -> DescribeLogDirsResponse:
-    """Describe the one directory there is, and the partitions that are asked for and exist."""
+    """Describe the one directory there is, and the partitions that are asked for and exist.
+
+    A partition whose files cannot be used is described with KAFKA_STORAGE_ERROR, as if it had a directory of its own.
+    """
     topics = context.broker.topics
     if request.topics is None:
         wanted = [(topic.name, index) for topic in topics for index in range(len(topic.partitions))]
@@ -39,8 +42,21 @@ async def describe_log_dirs(request: DescribeLogDirsRequest, context: Context) -
             for name, index in asked
             if (topic := topics.get(name)) is not None and 0 <= index < len(topic.partitions)
         )
-    result = await asyncio.to_thread(_describe, context.broker.data_dir, wanted)
-    return DescribeLogDirsResponse(results=[result])
+    offline = [
+        (name, index) for name, index in wanted if topics.named_partition(name, index).offline_reason is not None
+    ]
+    sound = sorted(set(wanted).difference(offline)) if offline else wanted
+    data_dir = context.broker.data_dir
+    result = await asyncio.to_thread(_describe, data_dir, sound)
+    return DescribeLogDirsResponse(results=[result, *(_broken(data_dir, *partition) for partition in offline)])
+
+
+def _broken(data_dir: DataDir, name: str, index: int) -> DescribeLogDirsResult:
+    return DescribeLogDirsResult(
+        error_code=ErrorCode.KAFKA_STORAGE_ERROR,
+        log_dir=str(data_dir.path.absolute() / f"{name}-{index}"),
+        topics=[DescribeLogDirsTopic(name=name, partitions=[DescribeLogDirsPartition(partition_index=index)])],
+    )
 
 
 def _describe(data_dir: DataDir, wanted: list[tuple[str, int]]) -> DescribeLogDirsResult:

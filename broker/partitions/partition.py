@@ -130,6 +130,13 @@ class Partition:
     def is_open(self) -> bool:
         return self._log is not None
 
+    @property
+    def offline_reason(self) -> str | None:
+        """Why the files cannot be used until the next start, None while they can or nobody has tried."""
+        if self._log is not None:
+            return self._log.offline
+        return None if self._offline is None else str(self._offline)
+
     def configure(self, config: TopicConfig) -> None:
         """Go on with other settings."""
         self.config = config

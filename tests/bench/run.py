@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import decode, groups, load, transactions
+from bench import decode, durability, groups, load, transactions
 from bench.servers import CORES, ROUNDS, SECONDS, broker, plain_server
 from support.process import BrokerProcess
 from support.wire import Wire
@@ -154,6 +154,7 @@ def main() -> None:
         "large": lambda: produce("produce 1 MB, 5 in flight", 10**6, 5, 1, "0.7"),
         "latency": latency,
         "fetch": fetch,
+        "durable": durability.durable,
         "start": lambda: start(0),
         "partitions": lambda: start(1000),
         "metadata": metadata,

@@ -1,0 +1,48 @@
+"""What it costs to wait for the disk: produce with both kinds of acknowledgement, side by side."""
+
+import os
+import statistics
+import tempfile
+import time
+
+from bench import load
+from bench.servers import ROUNDS, SECONDS, broker
+
+DURABLE = ("-c", "barnabas.acknowledge.durable=true")
+
+
+def durable() -> None:
+    """The disk alone, then 1 and 16 connections with one request in flight each."""
+    print(
+        f"{'one fdatasync behind 100 B, alone':34} p50 {_sync_us(100):5.0f} us, behind 16 KB {_sync_us(16_384):5.0f} us"
+    )
+    for value_bytes, name in ((100, "100 B"), (16_384, "16 KB")):
+        for connections in (1, 16):
+            _compare(f"durable produce {name}, 1 x {connections}", value_bytes, connections)
+
+
+def _compare(name: str, value_bytes: int, connections: int) -> None:
+    ratios, fast, slow = [], [], []
+    for _ in range(ROUNDS):
+        for arguments, results in (((), fast), (DURABLE, slow)):
+            with broker(*arguments) as ours:
+                load.create_topic(ours.port, "t")
+                frame = load.produce_frame(ours.port, "t", value_bytes)
+                results.append(load.blast(ours.port, ours.pid, [frame] * connections, SECONDS, 1))
+        ratios.append(slow[-1].requests_per_s / fast[-1].requests_per_s)
+    print(
+        f"{name:34} {max(slow).requests_per_s:9.0f}/s, p50 {min(r.p50_us for r in slow):5.0f} us"
+        f" (fast {max(fast).requests_per_s:.0f}/s, {min(r.p50_us for r in fast):.0f} us)"
+        f"   ratio {statistics.median(ratios):5.2f} (target for 16: 0.5)"
+    )
+
+
+def _sync_us(size: int) -> float:
+    with tempfile.TemporaryFile() as file:
+        taken = []
+        for number in range(300):
+            os.pwrite(file.fileno(), bytes(size), number * size)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            taken.append((time.perf_counter() - began) * 1e6)
+    return statistics.median(taken)
