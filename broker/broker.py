@@ -13,7 +13,7 @@ from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
 from ..storage.datadir import DataDir, folders
 from ..storage.errors import LogOffline
-from ..storage.flusher import Syncable
+from ..storage.flusher import Done, Syncable
 from .config import BrokerConfig, ConfigError, Dynamics, GroupConfig
 from .dispatch import Dispatcher
 from .groups import GroupCoordinator, GroupCoordinatorConfig, GroupTimes
@@ -52,6 +52,7 @@ class Broker:
         self.dispatcher = Dispatcher(collect(f"{__package__}.apis"))
         self.is_stopping = False
         self._timers: list[asyncio.TimerHandle] = []
+        self._to_sync: list[tuple[Syncable, Done]] = []
         self._alarms: dict[GroupCoordinator | Timers, asyncio.TimerHandle] = {}
 
     data_dir: DataDir
@@ -208,6 +209,19 @@ class Broker:
         if deadline is not None and not self.is_stopping:
             delay = max(0.0, deadline - self.clock.monotonic())
             self._alarms[owner] = self._loop.call_later(delay, owner.advance)
+
+    def sync_soon(self, target: Syncable, done: Done) -> None:
+        """Have a log or the catalog brought to the disk, with all that others append in this turn of the loop.
+
+        ``done`` is called with None or what went wrong.
+        """
+        if not self._to_sync:
+            self._loop.call_soon(self._sync_all)
+        self._to_sync.append((target, done))
+
+    def _sync_all(self) -> None:
+        wanted, self._to_sync = self._to_sync, []
+        self.data_dir.flusher.request_all(wanted)
 
     def request_sync(self, target: Syncable) -> asyncio.Future[None]:
         """Have a log or the catalog brought to the disk; the future is done when it is there, or has the error."""

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from .errors import StorageError
@@ -41,10 +41,15 @@ class Flusher:
 
     def request(self, target: Syncable, done: Done | None = None) -> None:
         """Have ``target`` brought to the disk as it is now; ``done`` is called with None, or with what went wrong."""
+        self.request_all([(target, done)])
+
+    def request_all(self, wanted: Iterable[tuple[Syncable, Done | None]]) -> None:
+        """As ``request``, many at once."""
         with self._condition:
-            waiting = self._wanted.setdefault(target, [])
-            if done is not None:
-                waiting.append(done)
+            for target, done in wanted:
+                waiting = self._wanted.setdefault(target, [])
+                if done is not None:
+                    waiting.append(done)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
                 self._thread.start()

@@ -82,7 +82,7 @@ def open_log(
     from where on every batch is checked and the log is cut at the first that is not sound.
     Raises OSError, StorageError when the files cannot be used.
     """
-    pool = pool or FilePool()
+    pool = FilePool() if pool is None else pool
     files.make_directory(directory)
     segments = _find_segments(directory, clock, pool)
     epochs = _read_epochs(directory / LEADER_EPOCH_FILE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...protocol.errors import ErrorCode
@@ -18,6 +20,7 @@ from ...protocol.messages.produce import (
 from ...protocol.records import BatchHeader, Codec
 from ...protocol.records.batch import ATTRIBUTES_OFFSET, CODEC_MASK
 from ...storage.errors import SequenceOutOfOrder
+from ...storage.flusher import Syncable
 from ..context import Context
 from ..errors import ApiError, CloseConnection, code_for, message_for
 from ..partitions.partition import INTERNAL_TOPICS, Partition, RecordsRefused
@@ -65,7 +68,7 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
     broker = context.broker
     now_ms = broker.clock.now_ms()
     guard = None if request.transactional_id is None else _Guard(request.transactional_id, context)
-    unsynced: list[tuple[asyncio.Future[None], PartitionProduceResponse]] = []
+    pending = _Pending(context)
     responses = []
     failed = False
     for topic in request.topic_data:
@@ -78,9 +81,9 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
                 failed = True
             else:
                 if partition.must_sync:
-                    unsynced.append((_sync(partition, len(data.records or ()), context), result))
+                    pending.sync(partition, len(data.records or ()), result)
                 if guard is not None and guard.has_added and broker.acknowledge_durable:
-                    unsynced.append((broker.request_sync(broker.catalog), result))
+                    pending.add(broker.catalog, result)
             results.append(result)
         responses.append(TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results))
     if request.acks == 0:
@@ -88,7 +91,47 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
             raise CloseConnection("a Produce request without an answer failed")
         return None
     response = ProduceResponse(responses=responses)
-    return _when_synced(response, unsynced) if unsynced else response
+    return pending.answer(response) if pending.count else response
+
+
+class _Pending:
+    """What of an answer waits for the disk. It is no task: many producers would wait longer for those than for it."""
+
+    __slots__ = ("_answer", "_context", "_response", "count")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.count = 0
+        self._answer: asyncio.Future[ProduceResponse] | None = None
+        self._response: ProduceResponse | None = None
+
+    def sync(self, partition: Partition, size_bytes: int, result: PartitionProduceResponse) -> None:
+        """Have the partition brought to the disk; those who wait for a durable one to grow are told then."""
+        self.add(partition.log, result, partial(partition.grew, size_bytes) if partition.is_durable else None)
+
+    def add(self, target: Syncable, result: PartitionProduceResponse, then: Callable[[], None] | None = None) -> None:
+        """Have ``target`` brought to the disk before the answer goes; where that fails ``result`` says so."""
+
+        def done(error: Exception | None) -> None:
+            self.count -= 1
+            if error is not None:
+                result.error_code = code_for(error)
+                result.error_message = message_for(error)
+                result.base_offset = result.log_append_time_ms = result.log_start_offset = -1
+            if not self.count and self._answer is not None and not self._answer.done():
+                assert self._response is not None
+                self._answer.set_result(self._response)
+            if then is not None:
+                then()
+
+        self.count += 1
+        self._context.broker.sync_soon(target, done)
+
+    def answer(self, response: ProduceResponse) -> asyncio.Future[ProduceResponse]:
+        """Return what gives ``response`` when nothing is left to wait for."""
+        self._response = response
+        self._answer = asyncio.get_running_loop().create_future()
+        return self._answer
 
 
 class _Guard:
@@ -154,28 +197,6 @@ def _append(
 
 def _codec(batch: memoryview) -> int:
     return batch[ATTRIBUTES_OFFSET + 1] & CODEC_MASK if len(batch) > ATTRIBUTES_OFFSET + 1 else Codec.NONE
-
-
-def _sync(partition: Partition, size_bytes: int, context: Context) -> asyncio.Future[None]:
-    """Have the partition brought to the disk; those who wait for a durable one to grow are told then."""
-    synced = context.broker.request_sync(partition.log)
-    if partition.is_durable:
-        synced.add_done_callback(lambda _: partition.grew(size_bytes))
-    return synced
-
-
-async def _when_synced(
-    response: ProduceResponse, unsynced: list[tuple[asyncio.Future[None], PartitionProduceResponse]]
-) -> ProduceResponse:
-    """Hold the answer until the disk has the batches; a partition that the disk refused answers so."""
-    for synced, result in unsynced:
-        try:
-            await synced
-        except Exception as error:
-            result.error_code = code_for(error)
-            result.error_message = message_for(error)
-            result.base_offset = result.log_append_time_ms = result.log_start_offset = -1
-    return response
 
 
 def _failed(index: int, code: ErrorCode) -> PartitionProduceResponse:

@@ -13,9 +13,8 @@ DURABLE = ("-c", "barnabas.acknowledge.durable=true")
 
 def durable() -> None:
     """The disk alone, then 1 and 16 connections with one request in flight each."""
-    print(
-        f"{'one fdatasync behind 100 B, alone':34} p50 {_sync_us(100):5.0f} us, behind 16 KB {_sync_us(16_384):5.0f} us"
-    )
+    small, large = _sync_us(100), _sync_us(16_384)
+    print(f"{'one fdatasync behind 100 B, alone':34} p50 {small:5.0f} us, behind 16 KB {large:5.0f} us")
     for value_bytes, name in ((100, "100 B"), (16_384, "16 KB")):
         for connections in (1, 16):
             _compare(f"durable produce {name}, 1 x {connections}", value_bytes, connections)
