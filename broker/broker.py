@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 # How often housekeeping looks for idle connections and for logs whose flush.ms has passed.
 HOUSEKEEPING_S = 1.0
+# No turn of the event loop without a rest, whatever log.cleaner.backoff.ms is.
+CLEANER_BACKOFF_MIN_S = 0.01
 # When old segments are looked for first, in case that is sooner than log.retention.check.interval.ms (as in Kafka).
 FIRST_UPKEEP_S = 30.0
 
@@ -115,7 +117,7 @@ class Broker:
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
         retention_s = milliseconds("log.retention.check.interval.ms") / 1000
         self._every(retention_s, self._in_turn(self.upkeep.delete_expired), min(retention_s, FIRST_UPKEEP_S))
-        self._every(milliseconds("log.cleaner.backoff.ms") / 1000, self._in_turn(self.cleaning.clean))
+        self._every(self._cleaner_backoff_s, self._in_turn(self.cleaning.clean))
         self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
         cleanup = "transaction.remove.expired.transaction.cleanup.interval.ms"
         self._every(milliseconds(cleanup) / 1000, self.transactions.expire)
@@ -172,19 +174,28 @@ class Broker:
 
         return begin
 
-    def _every(self, seconds: float, work: Callable[[], None], first_s: float | None = None) -> None:
+    def _cleaner_backoff_s(self) -> float:
+        return max(CLEANER_BACKOFF_MIN_S, self.config.int("log.cleaner.backoff.ms") / 1000)
+
+    def _every(
+        self, interval_s: float | Callable[[], float], work: Callable[[], None], first_s: float | None = None
+    ) -> None:
+        """Do ``work`` again and again; ``interval_s`` may change while it does."""
         at = len(self._timers)
         loop = self._loop
+
+        def seconds() -> float:
+            return interval_s() if callable(interval_s) else interval_s
 
         def run() -> None:
             try:
                 work()
             except Exception:
                 logger.exception("housekeeping failed")
-            self._timers[at] = loop.call_later(seconds, run)
+            self._timers[at] = loop.call_later(seconds(), run)
 
-        if seconds > 0:
-            self._timers.append(loop.call_later(seconds if first_s is None else first_s, run))
+        if seconds() > 0:
+            self._timers.append(loop.call_later(seconds() if first_s is None else first_s, run))
 
     def _keep_house(self) -> None:
         self.server.shared.close_idle()
