@@ -112,8 +112,10 @@ class PartitionLog(Protocol):
         """
         ...
 
-    def batch_at_or_after(self, timestamp_ms: int) -> memoryview | None:
-        """Return the first batch that holds a record of ``timestamp_ms`` or later, None when there is none."""
+    def batch_at_or_after(self, timestamp_ms: int, offset: int = 0) -> memoryview | None:
+        """Return the first batch that reaches to ``offset`` or beyond and says that it has a record of
+        ``timestamp_ms`` or later, None when there is none. That record may be a deleted one.
+        """
         ...
 
     def batch_of_max_timestamp(self) -> memoryview | None:

@@ -124,14 +124,15 @@ class ReadableLog:
                 return  # the batches are held by their map, and its file is gone
             raise self.failed(error) from error
 
-    def batch_at_or_after(self, timestamp_ms: int) -> memoryview | None:
+    def batch_at_or_after(self, timestamp_ms: int, offset: int = 0) -> memoryview | None:
+        offset = max(offset, self.log_start_offset)
         for segment in self._indexed_segments():
             if segment.max_timestamp < timestamp_ms or segment.max_timestamp == NO_TIMESTAMP:
                 continue
-            end = segment.position_before_timestamp(timestamp_ms)
+            end = max(segment.position_before_timestamp(timestamp_ms), segment.position_before(offset))
             for position, header in segment.headers(end):
                 end = position + header.size_bytes
-                if header.max_timestamp >= timestamp_ms and header.last_offset >= self.log_start_offset:
+                if header.max_timestamp >= timestamp_ms and header.last_offset >= offset:
                     return segment.view(position, end)
             if end < segment.size:
                 raise LogCorrupt(f"{segment.path(LOG_SUFFIX)}: no batch at position {end}")

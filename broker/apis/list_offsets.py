@@ -17,7 +17,7 @@ from ...protocol.messages.list_offsets import (
     OffsetForLeaderPartition,
     OffsetForLeaderTopicResult,
 )
-from ...protocol.records import max_timestamp_record, offset_of_timestamp
+from ...protocol.records import max_timestamp_record, offset_of_timestamp, read_header
 from ..context import Context
 from ..errors import ApiError, code_for
 from ..partitions.partition import READ_COMMITTED, Partition
@@ -91,10 +91,11 @@ async def _find(partition: Partition, timestamp: int, is_committed: bool) -> tup
         batch = log.batch_of_max_timestamp()
         found = None if batch is None else await asyncio.to_thread(max_timestamp_record, batch)
     else:
-        batch = log.batch_at_or_after(timestamp)
         found = None
-        if batch is not None:
-            found = await asyncio.to_thread(offset_of_timestamp, batch, timestamp, log.log_start_offset)
+        offset = log.log_start_offset
+        while found is None and (batch := log.batch_at_or_after(timestamp, offset)) is not None:
+            found = await asyncio.to_thread(offset_of_timestamp, batch, timestamp, offset)
+            offset = read_header(batch).next_offset  # its max timestamp may be that of a deleted record
     if found is None or found[0] >= end:
         return _NOT_FOUND
     return found[1], found[0]

@@ -149,8 +149,14 @@ class LogAgainstList(RuleBasedStateMachine):
     def find_by_timestamp(self, data: st.DataObject, shift: int) -> None:
         known = {read_header(content).max_timestamp for content in self.batches} | {START_MS}
         timestamp = data.draw(st.sampled_from(sorted(known))) + shift
-        found = self.log.batch_at_or_after(max(timestamp, 0))
-        wanted = [content for content in self.kept if read_header(content).max_timestamp >= max(timestamp, 0)]
+        offset = data.draw(st.just(0) | st.integers(0, self.end + 1))
+        found = self.log.batch_at_or_after(max(timestamp, 0), offset)
+        headers = [(content, read_header(content)) for content in self.kept]
+        wanted = [
+            content
+            for content, header in headers
+            if header.max_timestamp >= max(timestamp, 0) and header.last_offset >= offset
+        ]
         assert found == (wanted[0] if wanted else None)
 
     @rule()

@@ -38,6 +38,7 @@ from barnabas.protocol.messages.list_offsets import (
     OffsetForLeaderTopic,
 )
 from barnabas.protocol.messages.topics import DeleteTopicsRequest, DeleteTopicState
+from barnabas.protocol.records import Codec, Record, build_batch
 
 ENDS = both_ends(DeleteRecordsRequest)
 EARLIEST, LATEST = -2, -1
@@ -168,6 +169,16 @@ def test_deleted_records_are_not_found_by_their_time(wire: Wire, filled: Topic) 
     assert offset_of(wire, filled, -3) == 6
     delete_records(wire, filled, -1)
     assert [offset_of(wire, filled, timestamp) for timestamp in (0, 3000, -3)] == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP])
+def test_a_search_by_time_goes_on_behind_a_batch_whose_late_record_is_deleted(wire: Wire, codec: Codec) -> None:
+    topic = make_topic(wire)
+    for stamps in ((3000, 5000, 3000), (2000, 4000, 2500)):
+        sent = build_batch([Record(i, stamp, None, b"v") for i, stamp in enumerate(stamps)], codec=codec)
+        produce(wire, topic, sent)
+    delete_records(wire, topic, 2)
+    assert [offset_of(wire, topic, timestamp) for timestamp in (0, 3000, 3001, 4000, 4001)] == [2, 2, 4, 4, -1]
 
 
 def test_a_log_without_records_goes_on_where_it_ended(wire: Wire, filled: Topic) -> None:
