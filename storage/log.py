@@ -119,7 +119,11 @@ class PartitionLog(Protocol):
         ...
 
     def batch_of_max_timestamp(self) -> memoryview | None:
-        """Return the first batch that holds the log's largest timestamp, None when there is none."""
+        """Return the first batch that holds the largest timestamp of the segments, -1 if they have no other; None
+        when there is none.
+
+        Deleted records count while their segment is there (Kafka's UnifiedLog.fetchOffsetByTimestamp).
+        """
         ...
 
     @property

@@ -6,7 +6,6 @@ from collections.abc import Container
 from functools import partial
 from pathlib import Path
 
-from ..protocol.records import NO_TIMESTAMP
 from .aborted import AbortedTransaction
 from .clock import Clock
 from .errors import FULL, LogCorrupt, LogOffline, OffsetNotInLog
@@ -127,25 +126,26 @@ class ReadableLog:
     def batch_at_or_after(self, timestamp_ms: int, offset: int = 0) -> memoryview | None:
         offset = max(offset, self.log_start_offset)
         for segment in self._indexed_segments():
-            if segment.max_timestamp < timestamp_ms or segment.max_timestamp == NO_TIMESTAMP:
-                continue
-            end = max(segment.position_before_timestamp(timestamp_ms), segment.position_before(offset))
-            for position, header in segment.headers(end):
-                end = position + header.size_bytes
-                if header.max_timestamp >= timestamp_ms and header.last_offset >= offset:
-                    return segment.view(position, end)
-            if end < segment.size:
-                raise LogCorrupt(f"{segment.path(LOG_SUFFIX)}: no batch at position {end}")
+            if segment.max_timestamp >= timestamp_ms:
+                found = self._first_batch(segment, timestamp_ms, offset)
+                if found is not None:
+                    return found
         return None
 
     def batch_of_max_timestamp(self) -> memoryview | None:
-        first, *others = self._indexed_segments()
-        newest = first.max_timestamp
-        if self.log_start_offset > first.base_offset:  # it may be that of a record that was deleted
-            left = (header for _, header in first.headers(0) if header.last_offset >= self.log_start_offset)
-            newest = max((header.max_timestamp for header in left), default=NO_TIMESTAMP)
-        newest = max(newest, *(segment.max_timestamp for segment in others)) if others else newest
-        return None if newest == NO_TIMESTAMP else self.batch_at_or_after(newest)
+        newest = max(self._indexed_segments(), key=lambda segment: segment.max_timestamp)
+        return self._first_batch(newest, newest.max_timestamp, 0)
+
+    def _first_batch(self, segment: Segment, timestamp_ms: int, offset: int) -> memoryview | None:
+        """Return the first batch of the segment that reaches to ``offset`` and to ``timestamp_ms``."""
+        end = max(segment.position_before_timestamp(timestamp_ms), segment.position_before(offset))
+        for position, header in segment.headers(end):
+            end = position + header.size_bytes
+            if header.max_timestamp >= timestamp_ms and header.last_offset >= offset:
+                return segment.view(position, end)
+        if end < segment.size:
+            raise LogCorrupt(f"{segment.path(LOG_SUFFIX)}: no batch at position {end}")
+        return None
 
     def _indexed_segments(self) -> list[Segment]:
         if self.offline is not None:

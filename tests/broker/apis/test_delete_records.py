@@ -166,9 +166,20 @@ def test_no_topics_are_answered_with_none(wire: Wire, version: int) -> None:
 def test_deleted_records_are_not_found_by_their_time(wire: Wire, filled: Topic) -> None:
     delete_records(wire, filled, 4)
     assert [offset_of(wire, filled, timestamp) for timestamp in (0, 1500, 2000, 2500, 3500)] == [4, 4, 4, 6, -1]
-    assert offset_of(wire, filled, -3) == 6
     delete_records(wire, filled, -1)
-    assert [offset_of(wire, filled, timestamp) for timestamp in (0, 3000, -3)] == [-1, -1, -1]
+    assert [offset_of(wire, filled, timestamp) for timestamp in (0, 3000)] == [-1, -1]
+
+
+def test_a_deleted_record_has_the_max_timestamp_while_its_segment_is_there_as_in_kafka(wire: Wire) -> None:
+    topic = make_topic(wire, segment_bytes=str(2**20))
+    for stamps in ((7000, 6000), (3000, 5000, 4000)):
+        sent = build_batch(Record(i, stamp, None, b"x" * 300_000) for i, stamp in enumerate(stamps))
+        produce(wire, topic, sent)
+    found = []
+    for offset in (0, 1, 2, 3, 4, 5):
+        delete_records(wire, topic, offset)
+        found.append(offset_of(wire, topic, -3))
+    assert found == [0, 0, 3, 3, 3, 3]
 
 
 @pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP])

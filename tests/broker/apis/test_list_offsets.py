@@ -167,6 +167,17 @@ def test_records_of_one_batch_are_told_apart(wire: Wire, topic: Topic, version: 
         assert wire.call(request_for(topic, -3), version) == as_of(answer(topic, 300, 1, 0), version)
 
 
+@ENDS
+def test_the_first_record_has_the_max_timestamp_when_none_has_a_timestamp(
+    wire: Wire, topic: Topic, version: int
+) -> None:
+    for _ in range(2):
+        produce(wire, topic, batch(timestamp=-1))
+    assert wire.call(request_for(topic, 0), version) == as_of(answer(topic), version)
+    if version >= 7:
+        assert wire.call(request_for(topic, -3), version) == as_of(answer(topic, -1, 0, 0), version)
+
+
 # Leader epochs
 
 
