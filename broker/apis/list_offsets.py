@@ -26,7 +26,7 @@ from ..registry import handles
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = -1, -2, -3, -4, -5, -6
 # Since which version of the request each special timestamp may be asked for.
 _SINCE = {LATEST: 0, EARLIEST: 0, MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
-_NOT_FOUND = (-1, -1)
+_NOT_FOUND = (-1, -1, -1)
 
 
 def _refused(request: ListOffsetsRequest, code: ErrorCode) -> ListOffsetsResponse:
@@ -67,9 +67,8 @@ async def list_offsets(request: ListOffsetsRequest, context: Context) -> ListOff
                 partition = context.broker.topics.named_partition(topic.name, asked.partition_index)
                 partition.check_leader_epoch(asked.current_leader_epoch)
                 is_committed = request.isolation_level == READ_COMMITTED
-                result.timestamp, result.offset = await _find(partition, asked.timestamp, is_committed)
-                if result.offset >= 0:
-                    result.leader_epoch = _epoch_at(partition, result.offset)
+                found = await _find(partition, asked.timestamp, is_committed)
+                result.timestamp, result.offset, result.leader_epoch = found
             except Exception as error:
                 result.error_code = code_for(error)
             results.append(result)
@@ -77,34 +76,30 @@ async def list_offsets(request: ListOffsetsRequest, context: Context) -> ListOff
     return ListOffsetsResponse(topics=topics)
 
 
-async def _find(partition: Partition, timestamp: int, is_committed: bool) -> tuple[int, int]:
-    """Return timestamp and offset, -1 and -1 when there is none."""
+async def _find(partition: Partition, timestamp: int, is_committed: bool) -> tuple[int, int, int]:
+    """Return timestamp, offset and the offset's leader epoch, -1 for all of them when there is none."""
     log = partition.log
     end = partition.last_stable_offset if is_committed else partition.high_watermark
     if timestamp == LATEST:
-        return -1, end
+        return -1, end, partition.leader_epoch
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
-        return -1, log.log_start_offset
+        start = log.log_start_offset
+        return -1, start, log.epochs.epoch_at(start) if start < log.log_end_offset else partition.leader_epoch
     if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return _NOT_FOUND  # nothing is tiered
+    found = None
     if timestamp == MAX_TIMESTAMP:
         batch = log.batch_of_max_timestamp()
-        found = None if batch is None else await asyncio.to_thread(max_timestamp_record, batch)
+        if batch is not None:
+            found = await asyncio.to_thread(max_timestamp_record, batch)
     else:
-        found = None
-        offset = log.log_start_offset
-        while found is None and (batch := log.batch_at_or_after(timestamp, offset)) is not None:
-            found = await asyncio.to_thread(offset_of_timestamp, batch, timestamp, offset)
-            offset = read_header(batch).next_offset  # its max timestamp may be that of a deleted record
-    if found is None or found[0] >= end:
+        next_offset = log.log_start_offset
+        while found is None and (batch := log.batch_at_or_after(timestamp, next_offset)) is not None:
+            found = await asyncio.to_thread(offset_of_timestamp, batch, timestamp, next_offset)
+            next_offset = read_header(batch).next_offset  # its max timestamp may be that of a deleted record
+    if batch is None or found is None or found[0] >= end:
         return _NOT_FOUND
-    return found[1], found[0]
-
-
-def _epoch_at(partition: Partition, offset: int) -> int:
-    """Return the epoch of the record at ``offset``; what is still to be written gets the present one."""
-    log = partition.log
-    return partition.leader_epoch if offset >= log.log_end_offset else log.epochs.epoch_at(offset)
+    return found[1], found[0], read_header(batch).partition_leader_epoch
 
 
 def _epochs_refused(request: OffsetForLeaderEpochRequest, code: ErrorCode) -> OffsetForLeaderEpochResponse:

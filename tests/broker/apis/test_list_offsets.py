@@ -1,7 +1,8 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from support.calls import Topic, as_of, batch, both_ends, every_version, make_topic, produce
+from support.calls import Topic, as_of, batch, both_ends, every_version, make_topic, produce, produce_request
 from support.process import BrokerProcess, running
 from support.wire import Wire
 
@@ -20,6 +21,7 @@ from barnabas.protocol.messages.list_offsets import (
     OffsetForLeaderTopic,
     OffsetForLeaderTopicResult,
 )
+from barnabas.protocol.messages.producer_ids import InitProducerIdRequest
 from barnabas.protocol.records import Codec
 
 ENDS = both_ends(ListOffsetsRequest)
@@ -214,6 +216,22 @@ def test_the_leader_epoch_is_that_of_the_offset(
     with Wire(broker.port) as wire:
         response = wire.call(request_for(topic, timestamp), version)
     assert response == as_of(answer(topic, found_timestamp, offset, epoch), version)
+
+
+def test_the_latest_offset_has_the_present_leader_epoch_where_an_older_record_is_undecided(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as broker:
+        with Wire(broker.port) as wire:
+            topic = make_topic(wire)
+            named = wire.call(InitProducerIdRequest(transactional_id="t", transaction_timeout_ms=60_000), 5)
+            identity = {"producer_id": named.producer_id, "producer_epoch": named.producer_epoch}
+            request = produce_request(topic, (0, batch(base_sequence=0, is_transactional=True, **identity)))
+            request.transactional_id = "t"
+            assert wire.call(request, 12).responses[0].partition_responses[0].error_code == ErrorCode.NONE
+        broker.kill()
+        broker.start()
+        with Wire(broker.port) as wire:
+            response = wire.call(request_for(topic, -1, isolation_level=1), 11)
+    assert response == answer(topic, -1, 0, 1)
 
 
 @both_ends(ListOffsetsRequest, since=4)
