@@ -67,6 +67,12 @@ TAIL = """
 - Offsets in a transaction are committed when its end is decided, which is before the markers are written.
 - Two-phase commit (KIP-939) is not there, as by default in Kafka.
 - Error messages are in our own words where Kafka's say less.
+- A batch whose header states a max timestamp that could be but is not is found by that one; Kafka puts it right.
+- A search by timestamp goes on in the next segment where all that is late enough in one has been deleted; Kafka then
+  finds nothing, and until its next look for segments to delete (five minutes) also where whole segments were deleted.
+- A batch that claims to have a log append time is always refused, by Kafka only where the broker sets that time.
+- Records that cannot be read are INVALID_RECORD where they are looked at; for some of them Kafka has
+  UNKNOWN_SERVER_ERROR.
 - Fetch sessions remember 200,000 partitions together; who asks for more names them in every request.
 """
 

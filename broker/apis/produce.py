@@ -54,7 +54,7 @@ def _refused(request: ProduceRequest, code: ErrorCode) -> ProduceResponse:
     pipelined=True,
     leaves_out=(
         "the records in a batch are looked at only where a rule needs it (compacted topics, timestamp bounds of the"
-        " past, a codec of the topic's own), else its header is trusted"
+        " past, a codec of the topic's own) or its max timestamp cannot be, else its header is trusted"
     ),
 )
 def produce(request: ProduceRequest, context: Context) -> Answer:

@@ -12,13 +12,14 @@ from ...protocol.records import (
     BatchCorrupt,
     BatchHeader,
     Codec,
+    RecordsTooLarge,
     TimestampType,
     UnknownMagic,
     crc32c,
-    keys,
+    outlines,
     read_header,
     recompress,
-    records,
+    set_max_timestamp,
     stamp_append_time,
 )
 from ...storage.errors import LogOffline, OffsetNotInLog
@@ -168,15 +169,16 @@ class Partition:
     def append(self, batch: memoryview, now_ms: int, guard: TransactionGuard | None = None) -> Appended:
         """Append the one batch that ``batch`` is; ``now_ms`` bounds its timestamps.
 
-        ``guard``: is asked about the first batch of a transaction in this partition. The batch itself is not opened,
-        except for compacted topics and a ``compression.type`` of their own. Raises ApiError, BatchCorrupt and what
-        ``PartitionLog.append`` raises. The rules are those of Kafka's UnifiedLog and LogValidator.
+        ``guard``: is asked about the first batch of a transaction in this partition. The batch itself is opened only
+        where its header does not say enough. Raises ApiError, BatchCorrupt and what ``PartitionLog.append`` raises.
+        The rules are those of Kafka's UnifiedLog and LogValidator.
         """
         header = self._check(batch)
         log = self._log or self.log
         if header.attributes > Codec.ZSTD and header.is_transactional:
             self._check_transaction(header, log, guard)
-        if self.config.compression_type != "producer":
+        if self._must_be_opened(header, now_ms):
+            header = self._check_records(batch, header, now_ms)
             batch, header = self._compressed(batch, header)
         if self.config.message_timestamp_type == "LogAppendTime":
             stamp_append_time(batch, 0, now_ms)
@@ -185,7 +187,6 @@ class Partition:
             if appended.append_time_ms < 0:
                 appended = appended._replace(append_time_ms=now_ms)
         else:
-            self._check_timestamps(batch, header, now_ms)
             appended = log.append(batch, header, self.leader_epoch)
         if self.watchers and not self.is_durable:
             self.grew(len(batch))
@@ -215,13 +216,59 @@ class Partition:
         for watcher in tuple(self.watchers):
             watcher.grew(size_bytes, is_stable)
 
+    def _must_be_opened(self, header: BatchHeader, now_ms: int) -> bool:
+        """False when the header says all that the rules of the topic ask for, which is the usual case."""
+        config = self.config
+        if config.is_compacted:
+            return True
+        if config.compression_type != "producer" and header.codec is not _CODECS[config.compression_type]:
+            return True
+        if config.message_timestamp_type == "LogAppendTime":
+            return False
+        newest = now_ms + config.message_timestamp_after_max_ms
+        return (
+            # The first record is later than the latest: sarama before 1.45.1 states none.
+            header.max_timestamp < header.base_timestamp
+            or header.max_timestamp > newest
+            or config.message_timestamp_before_max_ms != FOREVER_MS
+        )
+
+    def _check_records(self, batch: memoryview, header: BatchHeader, now_ms: int) -> BatchHeader:
+        """Look at each record, as Kafka does with those of all batches; return the header, which may have been put
+        right about the latest timestamp.
+        """
+        config = self.config
+        is_stamped = config.message_timestamp_type == "LogAppendTime"
+        oldest = now_ms - config.message_timestamp_before_max_ms
+        newest = now_ms + config.message_timestamp_after_max_ms
+        latest = NO_TIMESTAMP
+        wrong: list[tuple[int, str]] = []
+        code = ErrorCode.INVALID_RECORD
+        try:
+            for index, (timestamp, is_keyless) in enumerate(outlines(batch, OPENED_BYTES_MAX)):
+                if timestamp > latest:
+                    latest = timestamp
+                if is_keyless and config.is_compacted:
+                    wrong.append((index, "Compacted topic cannot accept message without key"))
+                elif not (oldest <= timestamp <= newest or timestamp == NO_TIMESTAMP or is_stamped):
+                    wrong.append((index, f"timestamp {timestamp} is not between {max(oldest, 0)} and {newest}"))
+                    code = ErrorCode.INVALID_TIMESTAMP
+        except RecordsTooLarge:
+            raise
+        except BatchCorrupt as error:  # the producer wrote what it meant to: it is no use to send it again
+            raise ApiError(ErrorCode.INVALID_RECORD, str(error)) from None
+        if wrong:
+            raise RecordsRefused(code, "One or more records have been rejected", wrong)
+        if latest == header.max_timestamp or is_stamped:
+            return header
+        set_max_timestamp(batch, 0, latest)
+        return read_header(batch)
+
     def _compressed(self, batch: memoryview, header: BatchHeader) -> tuple[memoryview, BatchHeader]:
         """Return the batch in the codec that the topic wants (``compression.type``)."""
-        codec = _CODECS[self.config.compression_type]
+        codec = _CODECS.get(self.config.compression_type, header.codec)
         if header.codec is codec:
             return batch, header
-        for _ in keys(batch, OPENED_BYTES_MAX):
-            pass  # whoever opens a batch finds out whether there are records in it
         batch = memoryview(recompress(batch, codec, self.config.compression_level))
         self._check_size(len(batch))
         return batch, read_header(batch)
@@ -256,8 +303,6 @@ class Partition:
             )
         if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
             raise ApiError(ErrorCode.INVALID_RECORD, "an idempotent producer's batch needs an epoch and a sequence")
-        if self.config.is_compacted:
-            self._check_keys(batch)
         return header
 
     def _check_size(self, size_bytes: int) -> None:
@@ -276,38 +321,6 @@ class Partition:
         if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
             raise ApiError(ErrorCode.INVALID_TIMESTAMP, "only the broker sets log append times")
         header.codec  # noqa: B018 - raises for a codec that does not exist
-
-    def _check_keys(self, batch: memoryview) -> None:
-        """A compacted topic keeps the last record of each key, so each record needs one."""
-        keyless = [delta for delta, is_null in keys(batch, OPENED_BYTES_MAX) if is_null]
-        if keyless:
-            text = "Compacted topic cannot accept message without key"
-            raise RecordsRefused(
-                ErrorCode.INVALID_RECORD, "One or more records have been rejected", [(i, text) for i in keyless]
-            )
-
-    def _check_timestamps(self, batch: memoryview, header: BatchHeader, now_ms: int) -> None:
-        config = self.config
-        newest = now_ms + config.message_timestamp_after_max_ms
-        if header.max_timestamp > newest or header.base_timestamp > newest:
-            raise self._timestamps_refused(batch, now_ms)
-        if config.message_timestamp_before_max_ms != FOREVER_MS:
-            oldest = now_ms - config.message_timestamp_before_max_ms
-            if any(
-                record.timestamp != NO_TIMESTAMP and record.timestamp < oldest
-                for record in records(batch, OPENED_BYTES_MAX)
-            ):
-                raise self._timestamps_refused(batch, now_ms)
-
-    def _timestamps_refused(self, batch: memoryview, now_ms: int) -> ApiError:
-        oldest = now_ms - self.config.message_timestamp_before_max_ms
-        newest = now_ms + self.config.message_timestamp_after_max_ms
-        wrong = [
-            (index, f"timestamp {record.timestamp} is not between {max(oldest, 0)} and {newest}")
-            for index, record in enumerate(records(batch, OPENED_BYTES_MAX))
-            if record.timestamp != NO_TIMESTAMP and not oldest <= record.timestamp <= newest
-        ]
-        return RecordsRefused(ErrorCode.INVALID_TIMESTAMP, "One or more records have been rejected", wrong)
 
     def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool, end_offset: int | None = None) -> Slice:
         """Return batches from ``fetch_offset`` to ``end_offset`` or the high watermark; see ``PartitionLog.read``."""

@@ -14,6 +14,7 @@ from .batch import (
     headers,
     increment_sequence,
     read_header,
+    set_max_timestamp,
     stamp_append_time,
     verify,
 )
@@ -29,7 +30,7 @@ from .control import (
     read_end_transaction_marker,
 )
 from .errors import BatchCorrupt, RecordsTooLarge, UnknownMagic, UnsupportedCodec
-from .record import Record, keys, max_timestamp_record, offset_of_timestamp, records
+from .record import Record, max_timestamp_record, offset_of_timestamp, outlines, records
 from .retain import emptied, keyed, retain, retain_marker
 
 __all__ = [
@@ -64,15 +65,16 @@ __all__ = [
     "headers",
     "increment_sequence",
     "keyed",
-    "keys",
     "max_timestamp_record",
     "offset_of_timestamp",
+    "outlines",
     "read_end_transaction_marker",
     "read_header",
     "recompress",
     "records",
     "retain",
     "retain_marker",
+    "set_max_timestamp",
     "stamp_append_time",
     "verify",
 ]

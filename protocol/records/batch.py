@@ -177,16 +177,28 @@ def assign(buf: WriteableBuffer, position: int, header: BatchHeader, base_offset
     _PLACE.pack_into(buf, position, base_offset, header.batch_length, leader_epoch)
 
 
+def set_max_timestamp(buf: WriteableBuffer, position: int, timestamp_ms: int) -> None:
+    """Say in the header of the batch at ``position`` what its latest timestamp is, and renew its CRC.
+
+    Raises BatchCorrupt when the batch is not there as a whole.
+    """
+    _stamp(buf, position, timestamp_ms, 0)
+
+
 def stamp_append_time(buf: WriteableBuffer, position: int, timestamp_ms: int) -> None:
     """Make ``timestamp_ms`` the timestamp of all records of the batch at ``position`` (KIP-32), and renew its CRC.
 
     Raises BatchCorrupt when the batch is not there as a whole.
     """
+    _stamp(buf, position, timestamp_ms, TIMESTAMP_TYPE_MASK)
+
+
+def _stamp(buf: WriteableBuffer, position: int, timestamp_ms: int, attributes: int) -> None:
     header = read_header(buf, position)
     view = memoryview(buf)
     end = position + header.size_bytes
     if end > len(view):
         raise BatchCorrupt(f"the batch says {header.size_bytes} bytes, there are {len(view) - position}")
-    _ATTRIBUTES.pack_into(buf, position + ATTRIBUTES_OFFSET, header.attributes | TIMESTAMP_TYPE_MASK)
+    _ATTRIBUTES.pack_into(buf, position + ATTRIBUTES_OFFSET, header.attributes | attributes)
     _MAX_TIMESTAMP.pack_into(buf, position + MAX_TIMESTAMP_OFFSET, timestamp_ms)
     _CRC.pack_into(buf, position + CRC_OFFSET, crc32c(view[position + ATTRIBUTES_OFFSET : end]))

@@ -4,30 +4,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.calls import batch, fetch_request, fetched, make_topic, produce
+from support.calls import batch, fetch_request, fetched, make_topic, placed, produce
 from support.process import running
 from support.wire import Wire
 
 from barnabas.broker.config import BrokerConfig, TopicConfig
 from barnabas.broker.errors import ApiError
-from barnabas.broker.partitions.partition import Partition
+from barnabas.broker.partitions.partition import Partition, RecordsRefused
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.records import (
     ATTRIBUTES_OFFSET,
     CRC_OFFSET,
-    BatchCorrupt,
     Codec,
     Record,
     RecordsTooLarge,
     build_batch,
     compress,
     crc32c,
+    verify,
 )
 from barnabas.storage.clock import SystemClock
 from barnabas.storage.datadir import DataDir
 from barnabas.storage.errors import OffsetNotInLog
 
 NOW_MS = 1_700_000_000_000
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -123,8 +124,77 @@ def test_what_holds_no_records_is_not_compressed_anew(data_dir: DataDir) -> None
     rubbish[8:12] = (len(rubbish) - 12).to_bytes(4, "big")
     rubbish[CRC_OFFSET : CRC_OFFSET + 4] = crc32c(rubbish[ATTRIBUTES_OFFSET:]).to_bytes(4, "big")
     partition = make_partition(data_dir, compression_type="gzip")
-    with pytest.raises(BatchCorrupt):
+    with pytest.raises(ApiError) as refused:
         partition.append(memoryview(rubbish), NOW_MS)
+    assert refused.value.code == ErrorCode.INVALID_RECORD
+
+
+def dated(*stamps: int, states: int | None = None, codec: Codec = Codec.NONE, key: bytes | None = b"k") -> memoryview:
+    """A batch with records of these timestamps, relative to NOW_MS, whose header ``states`` another latest one."""
+    given = [Record(i, NOW_MS + stamp, key, b"v") for i, stamp in enumerate(stamps)]
+    max_timestamp = states if states is None else NOW_MS + states
+    return memoryview(bytearray(build_batch(given, codec=codec, max_timestamp=max_timestamp)))
+
+
+def stored(partition: Partition) -> bytes:
+    return bytes(partition.read(0, 10_000, True).batches)
+
+
+@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("states", [-1 - NOW_MS, -1, HOUR_MS + 1], ids=["none", "earlier", "far ahead"])
+def test_a_max_timestamp_that_cannot_be_is_put_right(data_dir: DataDir, codec: Codec, states: int) -> None:
+    partition = make_partition(data_dir)
+    partition.append(dated(0, 2, 1, states=states, codec=codec), NOW_MS)
+    assert stored(partition) == placed(dated(0, 2, 1, codec=codec), 0)
+
+
+OPENING = [
+    {"cleanup_policy": "compact"},
+    {"message_timestamp_before_max_ms": "1000"},
+    {"compression_type": "uncompressed"},
+]
+
+
+@pytest.mark.parametrize("states", [1, 3], ids=["too early", "too late"])
+@pytest.mark.parametrize("settings", OPENING, ids=lambda settings: next(iter(settings)))
+def test_a_max_timestamp_that_no_record_has_is_put_right_where_the_batch_is_opened(
+    data_dir: DataDir, settings: dict, states: int
+) -> None:
+    partition = make_partition(data_dir, **settings)
+    partition.append(dated(0, 2, 1, states=states, codec=Codec.LZ4), NOW_MS)
+    header = verify(stored(partition))
+    assert (header.base_timestamp, header.max_timestamp) == (NOW_MS, NOW_MS + 2)
+
+
+def test_a_max_timestamp_that_could_be_is_trusted_where_the_batch_is_not_opened(data_dir: DataDir) -> None:
+    partition = make_partition(data_dir)
+    partition.append(dated(0, 2, 1, states=1), NOW_MS)
+    assert stored(partition) == placed(dated(0, 2, 1, states=1), 0)
+
+
+def test_a_timestamp_too_far_ahead_is_noticed_behind_a_max_timestamp_that_cannot_be(data_dir: DataDir) -> None:
+    with pytest.raises(RecordsRefused) as refused:
+        make_partition(data_dir).append(dated(0, HOUR_MS + 1, states=-1), NOW_MS)
+    assert refused.value.code == ErrorCode.INVALID_TIMESTAMP
+    assert [index for index, _ in refused.value.records] == [1]
+
+
+def test_records_without_key_and_records_out_of_time_are_told_together(data_dir: DataDir) -> None:
+    partition = make_partition(data_dir, cleanup_policy="compact")
+    given = [(0, None), (HOUR_MS + 1, b"k"), (HOUR_MS + 1, None), (0, b"k")]
+    sent = build_batch(Record(i, NOW_MS + stamp, key, b"v") for i, (stamp, key) in enumerate(given))
+    with pytest.raises(RecordsRefused) as refused:
+        partition.append(memoryview(bytearray(sent)), NOW_MS)
+    assert refused.value.code == ErrorCode.INVALID_TIMESTAMP
+    assert [(index, "key" in text) for index, text in refused.value.records] == [(0, True), (1, False), (2, True)]
+
+
+def test_no_timestamp_is_refused_where_the_broker_sets_it(data_dir: DataDir) -> None:
+    settings = {"message_timestamp_type": "LogAppendTime", "message_timestamp_before_max_ms": "1000"}
+    partition = make_partition(data_dir, cleanup_policy="compact", **settings)
+    partition.append(dated(-HOUR_MS, 2 * HOUR_MS, states=-1), NOW_MS)
+    header = verify(stored(partition))
+    assert (header.base_timestamp, header.max_timestamp) == (NOW_MS - HOUR_MS, NOW_MS)
 
 
 def test_a_transactional_batch_needs_a_transaction(data_dir: DataDir) -> None:

@@ -22,6 +22,7 @@ from barnabas.protocol.records import (
     increment_sequence,
     read_header,
     records,
+    set_max_timestamp,
     stamp_append_time,
     verify,
 )
@@ -184,9 +185,19 @@ def test_stamping_the_append_time_makes_it_the_time_of_every_record_kip_32(codec
     assert (buf[:2], buf[-2:]) == (b"xx", b"yy")
 
 
+@pytest.mark.parametrize("codec", Codec)
+def test_a_max_timestamp_is_put_right_and_nothing_else(codec):
+    some = [Record(n, n, b"k", b"v") for n in range(3)]
+    buf = bytearray(b"xx" + build_batch(some, codec=codec, max_timestamp=-1) + b"yy")
+    set_max_timestamp(buf, 2, 2)
+    assert buf == b"xx" + build_batch(some, codec=codec) + b"yy"
+
+
 def test_stamping_a_batch_that_is_not_there_as_a_whole_is_corrupt():
     with pytest.raises(BatchCorrupt):
         stamp_append_time(bytearray(BATCH[:-1]), 0, 1)
+    with pytest.raises(BatchCorrupt):
+        set_max_timestamp(bytearray(BATCH[:-1]), 0, 1)
 
 
 def test_the_fields_have_the_order_of_the_wire():

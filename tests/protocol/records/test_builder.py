@@ -18,7 +18,7 @@ from barnabas.protocol.records import (
     TimestampType,
     build_batch,
     decompress,
-    keys,
+    outlines,
     read_header,
     recompress,
     records,
@@ -96,7 +96,7 @@ def test_what_is_built_reads_back(codec, base_offset, data, timestamp_type, tran
     assert (header.base_offset, header.last_offset) == (base_offset, some[-1].offset)
     assert (header.records_count, header.partition_leader_epoch) == (len(some), 3)
     assert header.max_timestamp == max(record.timestamp for record in some)
-    assert list(keys(batch)) == [(record.offset - base_offset, record.key is None) for record in some]
+    assert list(outlines(batch)) == [(record.timestamp, record.key is None) for record in some]
     if timestamp_type is TimestampType.LOG_APPEND_TIME:
         for record in some:
             record.timestamp = header.max_timestamp

@@ -14,9 +14,9 @@ from barnabas.protocol.records import (
     UnsupportedCodec,
     build_batch,
     crc32c,
-    keys,
     max_timestamp_record,
     offset_of_timestamp,
+    outlines,
     read_header,
     records,
     stamp_append_time,
@@ -46,7 +46,7 @@ def batch_from(payload, count, **fields):
 
 def read_or_corrupt(buf):
     """Read everything that reads records; anything but BatchCorrupt fails the test."""
-    readers = [records, keys, lambda b: [offset_of_timestamp(b, 6000)], lambda b: [max_timestamp_record(b)]]
+    readers = [records, outlines, lambda b: [offset_of_timestamp(b, 6000)], lambda b: [max_timestamp_record(b)]]
     corrupt = 0
     for read in readers:
         try:
@@ -88,8 +88,8 @@ def test_header_keys_that_are_not_utf_8_survive_a_rewrite():
 
 
 @pytest.mark.parametrize("codec", Codec)
-def test_keys_tells_which_keys_are_null(codec):
-    assert list(keys(batch_of(codec))) == [(0, False), (1, True), (5, False), (6, False)]
+def test_outlines_tell_the_timestamps_and_which_keys_are_null(codec):
+    assert list(outlines(batch_of(codec))) == [(record.timestamp, record.key is None) for record in SOME]
 
 
 @pytest.mark.parametrize("codec", Codec)
@@ -148,7 +148,7 @@ def test_rubbish_in_a_valid_batch_reads_or_is_corrupt_and_raises_nothing_else(pa
     read_or_corrupt(batch_from(payload, count, attributes=attributes))
 
 
-@pytest.mark.parametrize("read", [records, keys])
+@pytest.mark.parametrize("read", [records, outlines])
 @pytest.mark.parametrize("codec", Codec)
 @pytest.mark.parametrize("count", [-1, 0, 3, 5, 2**31 - 1])
 def test_another_number_of_records_than_the_header_says_is_corrupt(read, codec, count):
@@ -156,7 +156,7 @@ def test_another_number_of_records_than_the_header_says_is_corrupt(read, codec, 
         list(read(batch_from(batch_of(codec)[BATCH_OVERHEAD:], count, attributes=codec)))
 
 
-@pytest.mark.parametrize("read", [records, keys])
+@pytest.mark.parametrize("read", [records, outlines])
 def test_a_negative_number_of_records_is_corrupt_though_there_are_none(read):
     with pytest.raises(BatchCorrupt):
         list(read(batch_from(b"", -1)))
@@ -165,7 +165,7 @@ def test_a_negative_number_of_records_is_corrupt_though_there_are_none(read):
 @pytest.mark.parametrize("codec", Codec)
 def test_a_batch_without_records_reads_as_none(codec):
     assert list(records(batch_from(b"", 0, attributes=codec))) == []
-    assert list(keys(build_batch([], last_offset=3))) == []
+    assert list(outlines(build_batch([], last_offset=3))) == []
 
 
 @pytest.mark.parametrize(
@@ -202,13 +202,13 @@ def test_a_malformed_record_is_corrupt(what, body):
 
 
 @pytest.mark.parametrize("payload", ["0a 00 00 00 04 61 0c 00 00 00 01 01 00", "04 00 00 00 01 01 00"])
-def test_a_key_that_reaches_behind_its_record_is_corrupt_for_keys_too(payload):
+def test_a_key_that_reaches_behind_its_record_is_corrupt_for_outlines_too(payload):
     with pytest.raises(BatchCorrupt):
-        list(keys(batch_from(bytes.fromhex(payload), 2)))
+        list(outlines(batch_from(bytes.fromhex(payload), 2)))
 
 
 @pytest.mark.parametrize("length", ["01", "0e", "feffffff0f", "ffffffff0f"])
-@pytest.mark.parametrize("read", [records, keys])
+@pytest.mark.parametrize("read", [records, outlines])
 def test_a_record_length_beyond_the_batch_is_corrupt(read, length):
     with pytest.raises(BatchCorrupt):
         list(read(batch_from(bytes.fromhex(length) + bytes(6), 1)))
@@ -234,7 +234,7 @@ def test_an_unknown_codec_is_unsupported(number):
 @pytest.mark.parametrize("codec", [Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD])
 def test_a_bomb_in_a_batch_is_too_large(codec):
     batch = build_batch([Record(0, 0, None, bytes(2**21))], codec=codec)
-    for read in (records, keys):
+    for read in (records, outlines):
         with pytest.raises(RecordsTooLarge):
             list(read(batch, max_bytes=2**20))
 
