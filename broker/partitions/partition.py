@@ -205,7 +205,10 @@ class Partition:
 
     def end_transaction(self, marker: bytes, must_bump: bool) -> Appended:
         """Append the control batch that ends a transaction here; see ``PartitionLog.end_transaction``."""
-        written = self.log.end_transaction(memoryview(bytearray(marker)), self.leader_epoch, must_bump)
+        batch = memoryview(bytearray(marker))
+        if self.config.message_timestamp_type == "LogAppendTime":
+            stamp_append_time(batch, 0, read_header(batch).max_timestamp)  # it has just been made
+        written = self.log.end_transaction(batch, self.leader_epoch, must_bump)
         if not self.is_durable:
             self.grew(len(marker))
         return written

@@ -12,6 +12,7 @@ from support.calls import (
     fetch_request,
     fresh,
     make_topic,
+    now_ms,
     produce_request,
 )
 from support.wire import Wire
@@ -39,7 +40,7 @@ from barnabas.protocol.messages.transactions import (
     WritableTxnMarkerTopic,
     WriteTxnMarkersRequest,
 )
-from barnabas.protocol.records import ControlType, read_end_transaction_marker
+from barnabas.protocol.records import ControlType, TimestampType, read_end_transaction_marker, verify
 
 READ_COMMITTED = 1
 
@@ -139,6 +140,19 @@ def test_a_transaction_is_seen_when_it_has_ended_and_not_before(
     marker = read_end_transaction_marker(fetch(wire, topic, offset=2).records)
     assert marker is not None
     assert marker.type is (ControlType.COMMIT if committed else ControlType.ABORT)
+
+
+@pytest.mark.parametrize("timestamp_type", ["CreateTime", "LogAppendTime"])
+def test_a_marker_has_the_timestamp_type_of_its_topic(wire: Wire, timestamp_type: str) -> None:
+    topic = make_topic(wire, message_timestamp_type=timestamp_type)
+    producer, before = begin(wire), now_ms()
+    write(wire, producer, topic)
+    end(wire, producer, True)
+    header = verify(fetch(wire, topic, offset=2).records)
+    assert header.timestamp_type is (
+        TimestampType.LOG_APPEND_TIME if timestamp_type == "LogAppendTime" else TimestampType.CREATE_TIME
+    )
+    assert before <= header.max_timestamp <= now_ms()
 
 
 def test_the_oldest_open_transaction_holds_back_what_comes_after_it(wire: Wire, topic: Topic) -> None:
