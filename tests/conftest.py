@@ -1,5 +1,7 @@
 """What every test may use."""
 
+import os
+import random
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import kafka  # noqa: F401
 
+SEED_VARIABLE = "TEST_SEED"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -21,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="barnabas",
         help="which broker the tests in tests/interop run against",
     )
+
+
+@pytest.fixture
+def seed() -> int:
+    """Where all randomness comes from; set TEST_SEED to run with the one that was printed."""
+    seed = int(os.environ.get(SEED_VARIABLE) or random.randrange(2**32))
+    print(f"{SEED_VARIABLE}={seed}")
+    return seed
 
 
 @pytest.fixture

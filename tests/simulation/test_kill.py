@@ -31,20 +31,11 @@ from barnabas.storage.clock import SystemClock
 from barnabas.storage.datadir import CATALOG_FILE
 
 PARTITIONS = 3
-SEED_VARIABLE = "TEST_SEED"
 DURABLE = ("-c", "barnabas.acknowledge.durable=true")
 FLUSH_EACH = ("-c", "log.flush.interval.messages=1")
 CHECKPOINT_OFTEN = ("-c", "log.flush.offset.checkpoint.interval.ms=150")
 
 slow = pytest.mark.slow
-
-
-@pytest.fixture
-def seed() -> int:
-    """Where all randomness comes from; set TEST_SEED to run with the one that was printed."""
-    seed = int(os.environ.get(SEED_VARIABLE) or random.randrange(2**32))
-    print(f"{SEED_VARIABLE}={seed}")
-    return seed
 
 
 class ConfluentProducer:
