@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.apache_kafka import ApacheKafka
+from support.beside_kafka import Both
 from support.process import BrokerProcess, running
 
 
@@ -30,3 +31,10 @@ def server(against: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     server = running(data_dir, "-c", "node.id=1") if against == "barnabas" else ApacheKafka.running(data_dir)
     with server as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    """Apache Kafka and Barnabas, each with what tests give to both."""
+    with Both.running(tmp_path_factory.mktemp("both")) as both:
+        yield both
