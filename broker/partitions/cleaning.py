@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,7 @@ from ...storage.segment import CLEANED_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
     from typing import TypeVar
 
     from ...storage.clock import Clock
@@ -128,10 +130,7 @@ class Cleaning:
             if not partition.is_open
         }
 
-        def look() -> list[Partition]:
-            return [partition for partition, folder in folders.items() if len(extents_in(folder)) > 1]
-
-        for partition in await self._in_thread(look) if folders else ():
+        for partition in await self._in_thread(partial(_rolled, folders)) if folders else ():
             try:
                 _ = partition.is_gone or partition.log
             except LogOffline as error:
@@ -201,6 +200,16 @@ class Cleaning:
         seconds = (self._clock.now_ms() - plan.now_ms) / 1000
         before, after = outcome.bytes_before / 2**20, outcome.bytes_after / 2**20
         logger.info("%s-%d: compacted %.1f MiB to %.1f MiB in %.1f s", *key, before, after, seconds)
+
+
+def _rolled(folders: dict[Partition, Path]) -> list[Partition]:
+    """Return the partitions that have more than one segment in their folders."""
+    found = []
+    for partition, folder in folders.items():
+        with suppress(OSError):  # it was deleted meanwhile
+            if len(extents_in(folder)) > 1:
+                found.append(partition)
+    return found
 
 
 def _dirtiest(candidates: list[_Candidate], now_ms: int) -> tuple[Partition, Dirtiness] | None:

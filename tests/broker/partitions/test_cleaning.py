@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,9 @@ def as_map(found: list[tuple[int, bytes | None, bytes | None]]) -> dict[bytes | 
 
 
 def size(broker: BrokerProcess, topic: Topic) -> int:
-    return sum(path.stat().st_size for path in (broker.data_dir / f"{topic.name}-0").glob("*.log"))
+    while True:
+        with suppress(FileNotFoundError):  # a segment has just gone
+            return sum(path.stat().st_size for path in (broker.data_dir / f"{topic.name}-0").glob("*.log"))
 
 
 @pytest.mark.parametrize("codec", list(Codec))
