@@ -4,6 +4,7 @@ import mmap
 import os
 import resource
 from collections.abc import Callable
+from contextlib import suppress
 
 from . import files
 
@@ -137,4 +138,7 @@ class MappedFile:
         if self._fd >= 0:
             files.close(self._fd)
             self._fd = -1
-        self._map = None
+        unused, self._map = self._map, None
+        if unused is not None:
+            with suppress(BufferError):  # it goes with the last view of it
+                unused.close()

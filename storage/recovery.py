@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..protocol.records import (
+    BATCH_OVERHEAD,
     MAGIC,
     BatchCorrupt,
     BatchHeader,
@@ -47,6 +48,8 @@ DAMAGED_SUFFIX = ".damaged"
 # How far before a snapshot to look for the batches that it leaves out: five of the largest that are allowed by
 # default fit in, and it takes a few milliseconds at most.
 RECALL_BYTES = 6 * 2**20
+# How much of a segment is read at a time while it is checked.
+READ_AHEAD_BYTES = 4 * 2**20
 # The newest may turn out to be unreadable.
 SNAPSHOTS_KEPT = 2
 
@@ -233,12 +236,23 @@ def sound_batches(
 ) -> Iterator[tuple[int, BatchHeader] | Damage]:
     """Yield position and header of the sound batches from ``position`` on, and at last the damage if there is some.
 
-    Offsets may have gaps (compaction), but never go back.
+    Offsets may have gaps (compaction), but never go back. Raises OSError: everything is read by a call before it is
+    through the map, where an error of the disk is a signal that ends the process.
     """
     view = segment.view(0, segment.size)
+    read = position
+
+    def read_to(end: int) -> None:
+        nonlocal read
+        if min(end, segment.size) > read:
+            start, read = read, min(max(end, read + READ_AHEAD_BYTES), segment.size)
+            segment.warm(start, read)
+
     while position < segment.size:
         try:
+            read_to(position + BATCH_OVERHEAD)
             header = read_header(view, position)
+            read_to(position + header.size_bytes)
             verify(view[position : position + header.size_bytes])
         except BatchCorrupt as error:
             yield Damage(position, str(error))

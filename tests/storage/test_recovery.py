@@ -1,12 +1,15 @@
 """Opening a log after a clean stop and after a crash, when nothing is wrong with its files."""
 
+import errno
 import logging
+import os
 from pathlib import Path
 
 import pytest
 from support.logs import LogFolder, Settings, append, batch, read_all, sync
 
 from barnabas.protocol.records import read_header
+from barnabas.storage import files, recovery
 from barnabas.storage.errors import SequenceOutOfOrder
 from barnabas.storage.index import OffsetIndex
 
@@ -262,3 +265,28 @@ def test_only_the_newest_two_snapshots_are_kept(folder):
     log = folder.open()
     assert len(list(folder.partition.glob("*.snapshot"))) == 2
     folder.close(log)
+
+
+def test_what_is_checked_is_read_by_calls_so_that_an_error_of_the_disk_is_an_error(folder, monkeypatch):
+    log = folder.open()
+    for _ in range(3):
+        append(log, batch(size=500))
+    size = log.size_bytes
+    log.let_go()
+    read: list[tuple[int, int]] = []
+
+    def preadv(descriptor: int, buffers: list[memoryview], position: int) -> int:
+        read.append((position, position + len(buffers[0])))
+        if position == 1000:
+            raise OSError(errno.EIO, "bad sector")
+        return os.preadv(descriptor, buffers, position)
+
+    monkeypatch.setattr(recovery, "READ_AHEAD_BYTES", 1000)
+    monkeypatch.setattr(files, "preadv", preadv)
+    with pytest.raises(OSError, match="bad sector"):
+        folder.open(0)
+    assert (0, 1000) in read
+    monkeypatch.undo()
+    again = folder.open(0)
+    assert again.size_bytes == size
+    again.let_go()
