@@ -19,6 +19,7 @@ SPECIAL = range(-6, 0)
 LONG_AGO, FAR_AHEAD = 0, 2**62
 # Kafka removes the segments that are wholly deleted when it looks for them, by default after five minutes.
 SOON = ("log.retention.check.interval.ms=500", "log.initial.task.delay.ms=100")
+PATIENCE_S = 30
 # Timestamps may be old, and nothing is to go because of that.
 KEPT = {"retention_ms": "-1"}
 
@@ -50,6 +51,8 @@ class Side:
         self.topic: Topic = make_topic(wire, name=name, **KEPT | configs)
         self.stamps: dict[int, int] = {}
         self._folder = broker.data_dir / f"{name}-0"
+        # Kafka has made the topic before it leads the partition.
+        wait_until(lambda: self.asked(LATEST).error_code == 0, PATIENCE_S)
 
     @property
     def segments(self) -> list[int]:
@@ -81,8 +84,8 @@ class Side:
     def delete(self, offset: int) -> None:
         """Delete what lies before ``offset``, -1 for everything, and wait for the segments to go."""
         result = delete_records(self.wire, self.topic, offset)
-        assert result.error_code == 0
-        wait_until(lambda: all(base > result.low_watermark for base in self.segments[1:]))
+        assert result.error_code == 0, (self.topic, result)
+        wait_until(lambda: all(base > result.low_watermark for base in self.segments[1:]), PATIENCE_S)
 
 
 class Pair(NamedTuple):
