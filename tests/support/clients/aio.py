@@ -244,6 +244,25 @@ class Aiokafka:
 
         return asyncio.run(read())
 
+    def read_all(self, bootstrap: str, topic: str, isolation_level: str = "read_uncommitted") -> list[Received]:
+        async def read() -> list[Received]:
+            consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level=isolation_level, check_crcs=True)
+            received: list[Received] = []
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await consumer.start()
+                    partition = TopicPartition(topic, 0)
+                    consumer.assign([partition])
+                    await consumer.seek_to_beginning(partition)
+                    end = (await consumer.end_offsets([partition]))[partition]
+                    while await consumer.position(partition) < end:
+                        received += _received((await consumer.getmany(timeout_ms=200)).get(partition, []))
+            finally:
+                await consumer.stop()
+            return received
+
+        return asyncio.run(read())
+
     def brokers(self, bootstrap: str) -> list[tuple[str, int]]:
         async def describe() -> list[tuple[str, int]]:
             admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)

@@ -215,6 +215,36 @@ class Confluent:
         finally:
             consumer.close()
 
+    def read_all(self, bootstrap: str, topic: str, isolation_level: str = "read_uncommitted") -> list[Received]:
+        consumer = confluent_kafka.Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "none",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": isolation_level,
+                "check.crcs": True,
+                "log_level": 2,
+            }
+        )
+        try:
+            _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), TIMEOUT_S)
+            consumer.assign([TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
+            received: list[Received] = []
+            # Nothing comes of the markers of transactions but the news that there is no more.
+            while not received or received[-1].offset < end - 1:
+                message = consumer.poll(TIMEOUT_S)
+                assert message is not None, f"nothing came after {received[-1:]}"
+                if message.error() is None:
+                    received.append(_received(message))
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    break
+                elif message.error().code() not in _PASSING:
+                    raise KafkaException(message.error())
+            return received
+        finally:
+            consumer.close()
+
     def brokers(self, bootstrap: str) -> list[tuple[str, int]]:
         admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
         return [(broker.host, broker.port) for broker in admin.list_topics(timeout=TIMEOUT_S).brokers.values()]

@@ -97,6 +97,9 @@ class Client(Protocol):
     def read(self, bootstrap: str, topic: str, count: int) -> list[Received]:
         """Read all partitions from the beginning, outside of any group, up to ``count`` records."""
 
+    def read_all(self, bootstrap: str, topic: str, isolation_level: str = "read_uncommitted") -> list[Received]:
+        """Read partition 0 from the beginning to its end, outside of any group, and more if more comes meanwhile."""
+
     def brokers(self, bootstrap: str) -> list[tuple[str, int]]:
         """Return host and port of the brokers as Metadata names them."""
 

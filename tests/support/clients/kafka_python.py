@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -184,6 +185,22 @@ class KafkaPython:
         )
         try:
             return _received(itertools.islice(consumer, count))
+        finally:
+            consumer.close()
+
+    def read_all(self, bootstrap: str, topic: str, isolation_level: str = "read_uncommitted") -> list[Received]:
+        consumer = KafkaConsumer(bootstrap_servers=bootstrap, isolation_level=isolation_level, check_crcs=True)
+        try:
+            partition = TopicPartition(topic, 0)
+            consumer.assign([partition])
+            consumer.seek_to_beginning(partition)
+            end = consumer.end_offsets([partition])[partition]
+            received: list[Received] = []
+            deadline = time.monotonic() + TIMEOUT_S
+            while consumer.position(partition) < end:
+                assert time.monotonic() < deadline, f"nothing came after {received[-1:]}, before {end}"
+                received += _received(consumer.poll(timeout_ms=200).get(partition, []))
+            return received
         finally:
             consumer.close()
 

@@ -84,6 +84,13 @@ class Kcat:
         printed = self.run(bootstrap, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-J", "-c", str(count))
         return [received(line) for line in printed.splitlines()]
 
+    def read_all(self, bootstrap: str, topic: str, isolation_level: str = "read_uncommitted") -> list[Received]:
+        settings = ["-X", f"isolation.level={isolation_level}", "-X", "check.crcs=true"]
+        # It sees the end when there is nothing new for that long.
+        settings += ["-X", "fetch.wait.max.ms=10"]
+        printed = self.run(bootstrap, "-C", "-t", topic, "-p", "0", "-o", "beginning", "-e", "-q", "-J", *settings)
+        return [received(line) for line in printed.splitlines()]
+
     def brokers(self, bootstrap: str) -> list[tuple[str, int]]:
         named = [broker["name"] for broker in json.loads(self.run(bootstrap, "-L", "-J"))["brokers"]]
         return [(host.strip("[]"), int(port)) for host, _, port in (name.rpartition(":") for name in named)]
