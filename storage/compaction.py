@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..protocol.records import (
+    NO_TIMESTAMP,
     BatchHeader,
     ControlType,
     emptied,
@@ -283,10 +284,14 @@ class _Job:
             kept = None
         else:
             kept = self._kept_records(batch, header)
-        # The last batch of a producer stands for its sequence, the last of a segment for where it ends.
-        if kept is None and (self._is_last_of_producer(header) or header.next_offset == end_offset):
-            return emptied(header)
-        return kept
+        if kept is not None:
+            return kept
+        if self._is_last_of_producer(header):
+            return emptied(header)  # it stands for the sequence
+        if header.next_offset == end_offset:
+            # It stands for where the segment ends, and for no time: who looks for that would find no record here.
+            return emptied(header._replace(max_timestamp=NO_TIMESTAMP))
+        return None
 
     def _kept_marker(self, batch: memoryview, header: BatchHeader, target: Segment) -> bytes | memoryview | None:
         """A marker stays as long as there is data of its transaction, and then for ``delete.retention.ms``."""

@@ -160,3 +160,16 @@ def test_a_topic_that_becomes_compacted_loses_its_records_without_keys(broker, w
         produce(wire, topic, batch(b"x" * 600_000, keys=[None if number % 2 else b"k"]))
     configure(wire, 2, topic.name, cleanup_policy="compact")
     wait_until(lambda: [offset for offset, _, _ in read_all(wire, topic)] == [2, 3])
+
+
+def test_what_stands_for_the_end_of_a_cleaned_segment_is_found_at_no_time(broker, wire):
+    topic = make_topic(wire, cleanup_policy="compact", **SMALL)
+    now = now_ms()
+    for age_ms in (0, 2000, 1000):
+        produce(wire, topic, batch(b"x" * 600_000, keys=[b"k"], timestamp=now - age_ms))
+    wait_until(lambda: [offset for offset, _, _ in read_all(wire, topic)] == [1, 2])
+
+    (path,) = (broker.data_dir / f"{topic.name}-0").glob(f"{0:020}.log")
+    assert [(header.records_count, header.max_timestamp) for _, header in headers(path.read_bytes())] == [(0, -1)]
+    assert listed(wire, topic, now - 500) == -1
+    assert listed(wire, topic, -3) == 2
