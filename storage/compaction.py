@@ -142,6 +142,12 @@ def _whole(segment: Segment) -> Iterable[tuple[memoryview, BatchHeader]]:
         raise LogCorrupt(f"{segment.path(LOG_SUFFIX)}: no batch at position {position}")
 
 
+def _modified_ns(segment: Segment) -> int:
+    """Return when a segment was written to last; its newest record says so, unless that is of a later time."""
+    written_ns = os.stat(segment.path(LOG_SUFFIX)).st_mtime_ns
+    return written_ns if segment.max_timestamp == NO_TIMESTAMP else min(written_ns, segment.max_timestamp * 10**6)
+
+
 class _Transactions:
     """Which transactions are under way at a place in the log, and whether anything of them was seen before it."""
 
@@ -246,7 +252,7 @@ class _Job:
         self.bytes_written = 0
 
     def clean(self, group: list[Segment], end_offset: int) -> Cleaned:
-        first, last = group[0], group[-1]
+        first = group[0]
         for suffix in (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX):
             files.unlink(Path(f"{first.path(suffix)}{CLEANED_MARK}"))
         target = Segment.create(first.directory, first.base_offset, 0, self._pool, CLEANED_MARK)
@@ -260,7 +266,7 @@ class _Job:
             target.seal()
             target.write_indexes()
             # As old as what it stands for, in case there are no timestamps for retention to go by.
-            files.set_modified(target.path(LOG_SUFFIX), os.stat(last.path(LOG_SUFFIX)).st_mtime_ns)
+            files.set_modified(target.path(LOG_SUFFIX), max(map(_modified_ns, group)))
             for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX):
                 files.sync_path(target.path(suffix))
             target.sync()

@@ -10,6 +10,7 @@ from support.calls import Topic, batch, configure, fetch, make_topic, now_ms, pr
 from support.process import BrokerProcess, running
 from support.wire import Wire
 
+from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from barnabas.protocol.records import Codec, headers, records
 
@@ -71,7 +72,10 @@ def read_all(wire: Wire, topic: Topic) -> list[tuple[int, bytes | None, bytes | 
     found = []
     offset, end = listed(wire, topic, -2), listed(wire, topic, -1)
     while offset < end:
-        content = fetch(wire, topic, offset, max_bytes=2**24, partition_max_bytes=2**24).records
+        answered = fetch(wire, topic, offset, max_bytes=2**24, partition_max_bytes=2**24)
+        if answered.error_code == ErrorCode.OFFSET_OUT_OF_RANGE:  # it was deleted meanwhile
+            return read_all(wire, topic)
+        content = answered.records
         assert content
         for position, header in headers(content):
             found += [
@@ -173,3 +177,15 @@ def test_what_stands_for_the_end_of_a_cleaned_segment_is_found_at_no_time(broker
     assert [(header.records_count, header.max_timestamp) for _, header in headers(path.read_bytes())] == [(0, -1)]
     assert listed(wire, topic, now - 500) == -1
     assert listed(wire, topic, -3) == 2
+
+
+def test_a_cleaned_segment_without_records_is_as_old_as_those_were(broker, wire):
+    topic = make_topic(wire, cleanup_policy="compact", **SMALL, retention_ms="1000000")
+    for key in (b"old", b"old", b"new", b"new"):
+        age_ms = 2_000_000 if key == b"old" else 0
+        produce(wire, topic, batch(b"x" * 600_000, keys=[key], timestamp=now_ms() - age_ms))
+    wait_until(lambda: [offset for offset, _, _ in read_all(wire, topic)] == [1, 2, 3])
+
+    configure(wire, 2, topic.name, cleanup_policy="compact,delete")
+
+    wait_until(lambda: [offset for offset, _, _ in read_all(wire, topic)] == [2, 3])
