@@ -1,8 +1,6 @@
 """Partition folders that move: from Apache Kafka into Barnabas (``barnabas adopt``), and from Barnabas into Kafka."""
 
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from support.apache_kafka import CLUSTER_ID, ApacheKafka
 from support.kafka_tools import Tools
 from support.log_files import LATEST, TIMEOUT_S, Written, create, found_by_time, read, write
+from support.moved_folders import adopt, check, copy, replace
 from support.process import BrokerProcess, running
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -43,11 +42,6 @@ def known(server: BrokerProcess | ApacheKafka, copy: Path) -> Known:
     records = {topic: read(at, topic) for topic in TOPICS}
     committed = {topic: read(at, topic, "read_committed") for topic in TOPICS}
     return Known(copy, records, committed, {topic: found_by_time(at, topic, records[topic]) for topic in TOPICS})
-
-
-def copy(source: Path, target: Path) -> None:
-    """As cp does it: files with holes stay so. Kafka's indexes are full of them."""
-    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
 def leave_only_the_log(folder: Path) -> None:
@@ -135,16 +129,6 @@ def of_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Kno
     undecided.purge()
     yield found
     shutil.rmtree(folder)
-
-
-def adopt(data_dir: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "barnabas", "adopt", str(data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
-
-def check(data_dir: Path) -> str:
-    command = [sys.executable, "-m", "barnabas", "check", str(data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120).stdout
 
 
 @pytest.fixture(scope="module", params=STATES)
@@ -287,16 +271,6 @@ def served_by_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
             leave_only_the_log(bare)
         yield ours, kafka.start()
     shutil.rmtree(folder)
-
-
-def replace(source: Path, target: Path) -> None:
-    """Put the files of ``source`` in place of those of ``target``, which keeps its topic's id."""
-    for path in target.iterdir():
-        if path.name != "partition.metadata":
-            path.unlink()
-    for path in source.iterdir():
-        if path.name != "partition.metadata":
-            shutil.copy(path, target)
 
 
 @pytest.mark.parametrize("suffix", ["", WITHOUT_INDEXES])

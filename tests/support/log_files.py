@@ -197,7 +197,10 @@ def dump(data_dir: Path) -> Dumped:
     indexes = [path for path in files if path.suffix in INDEXES]
     whole = _run(files, "--deep-iteration", "--print-data-log")
     sanity = set(_run(indexes, "--index-sanity-check"))
-    sane = [f"{path} passed sanity check." if path.stat().st_size else f"{path} is empty." for path in indexes]
+    sane = [
+        f"{path} passed sanity check." if path.stat().st_size or path.suffix != ".index" else f"{path} is empty."
+        for path in indexes
+    ]
     complaints = [*_complaints(whole), *_complaints(_run(indexes, "--verify-index-only"))]
     complaints += [f"not said: {line}" for line in sane if line not in sanity]
     return Dumped(complaints, *_parsed(whole), *_transactions(whole), [str(path) for path in files])
