@@ -12,7 +12,7 @@ from support.wire import Wire
 
 from barnabas.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from barnabas.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from barnabas.protocol.messages.topics import CreatableTopic, CreateTopicsRequest
+from barnabas.protocol.messages.topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from barnabas.protocol.records import Record, build_batch
 
 PRODUCE_VERSION = 9
@@ -29,20 +29,25 @@ class Result(NamedTuple):
     p99_us: float
 
 
-def create_topic(port: int, name: str, partitions: int = 1) -> None:
+def create_topic(port: int, name: str, partitions: int = 1, **configs: str) -> None:
+    """``configs``: the topic's settings, with underscores in the place of the dots."""
+    settings = [CreatableTopicConfig(name=key.replace("_", "."), value=value) for key, value in configs.items()]
+    topic = CreatableTopic(name=name, num_partitions=partitions, replication_factor=1, configs=settings)
     with Wire(port) as wire:
-        wire.call(
-            CreateTopicsRequest(topics=[CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)]),
-            5,
-        )
+        wire.call(CreateTopicsRequest(topics=[topic]), 5)
 
 
-def produce_frame(port: int, topic: str, value_bytes: int, partition: int = 0) -> bytes:
+def produce_frame(port: int, topic: str, value_bytes: int, partition: int = 0, acks: int = -1) -> bytes:
     """Return a Produce request with one batch of one record."""
     batch = build_batch([Record(0, 1_700_000_000_000, None, bytes(value_bytes))])
+    return batch_frame(port, topic, batch, partition, acks)
+
+
+def batch_frame(port: int, topic: str, batch: bytes, partition: int = 0, acks: int = -1) -> bytes:
+    """Return a Produce request."""
     data = [PartitionProduceData(index=partition, records=batch)]
     request = ProduceRequest(
-        acks=-1, timeout_ms=30_000, topic_data=[TopicProduceData(name=topic, partition_data=data)]
+        acks=acks, timeout_ms=30_000, topic_data=[TopicProduceData(name=topic, partition_data=data)]
     )
     with Wire(port) as wire:
         return wire.frame(request, PRODUCE_VERSION)

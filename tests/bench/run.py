@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import decode, durability, groups, load, transactions
+from bench import cleaning, decode, durability, groups, load, transactions
 from bench.servers import CORES, ROUNDS, SECONDS, broker, plain_server
 from support.process import BrokerProcess
 from support.wire import Wire
@@ -162,6 +162,7 @@ def main() -> None:
         "rebalance": groups.rebalances,
         "idle": groups.idle,
         "transactions": transactions.transactions,
+        "cleaning": cleaning.cleaning,
     }
     for name, part in parts.items():
         if not only or name in only:
