@@ -6,7 +6,8 @@ aborted records through.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -34,12 +35,13 @@ class AbortedTransaction(NamedTuple):
 class TransactionIndex:
     """The aborted transactions of one segment, by their last offsets. Read when first needed."""
 
-    __slots__ = ("_dirty", "_entries", "path")
+    __slots__ = ("_dirty", "_entries", "_has_new_name", "path")
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._entries: list[AbortedTransaction] | None = None
         self._dirty = False
+        self._has_new_name = False
 
     @property
     def entries(self) -> list[AbortedTransaction]:
@@ -63,6 +65,8 @@ class TransactionIndex:
             files.close(opened)
         entries.append(aborted)
         self._dirty = True
+        if not position:
+            self._has_new_name = True
 
     @contextmanager
     def holding(self, aborted: AbortedTransaction | None) -> Iterator[None]:
@@ -78,26 +82,39 @@ class TransactionIndex:
             raise
 
     def truncate(self, offset: int) -> None:
-        """Drop the entries of markers at ``offset`` and beyond; see ``keep``. Raises OSError."""
-        self.keep(lambda entry: entry.last_offset < offset)
-
-    def keep(self, is_kept: Callable[[AbortedTransaction], bool]) -> None:
-        """Drop the other entries; a file that cannot be read counts as empty. Raises OSError."""
-        try:
-            entries = self.entries
-        except IndexCorrupt:
-            entries = []
-        kept = [entry for entry in entries if is_kept(entry)]
-        if self.path.exists() and (kept != entries or not kept):
-            files.replace(self.path, b"".join(_ENTRY.pack(_VERSION, *entry) for entry in kept))
+        """Drop the entries of markers at ``offset`` and beyond; those before it cannot get lost by that. Raises
+        OSError, IndexCorrupt."""
+        entries = self.entries
+        count = bisect_left(entries, offset, key=lambda entry: entry.last_offset)
+        if count < len(entries):
+            opened = files.open_file(self.path, files.UPDATE)
+            try:
+                files.truncate(opened, count * _ENTRY.size)
+            finally:
+                files.close(opened)
+            del entries[count:]
             self._dirty = True
-        self._entries = kept
 
-    def sync(self) -> None:
-        """Block until the entries are on disk; may be called from any thread. Raises OSError."""
+    def replace(self, entries: list[AbortedTransaction]) -> None:
+        """Have other entries, on the disk when this returns, whatever was in the file. Raises OSError."""
+        if entries or self.path.exists():
+            files.replace(self.path, b"".join(_ENTRY.pack(_VERSION, *entry) for entry in entries), is_synced=True)
+        self._entries = entries
+
+    def sync(self) -> bool:
+        """Block until the entries are on disk and say whether the name of the file may not be; may be called from any
+        thread. Raises OSError."""
         if self._dirty:
             self._dirty = False
-            files.sync_path(self.path)
+            try:
+                files.sync_path(self.path)
+            except BaseException:
+                self._dirty = True
+                raise
+        if not self._has_new_name:
+            return False
+        self._has_new_name = False
+        return True
 
 
 def read_entries(path: Path) -> list[AbortedTransaction]:
@@ -112,7 +129,7 @@ def read_entries(path: Path) -> list[AbortedTransaction]:
     last = -1
     for version, *fields in _ENTRY.iter_unpack(content):
         entry = AbortedTransaction(*fields)
-        if version != _VERSION or entry.last_offset <= last or entry.first_offset > entry.last_offset:
+        if version != _VERSION or entry.last_offset <= last or entry.first_offset >= entry.last_offset:
             raise IndexCorrupt(f"{path}: entry {len(entries)} does not follow the others")
         last = entry.last_offset
         entries.append(entry)

@@ -26,7 +26,8 @@ from .datadir import (
 from .errors import StorageError
 from .index import IndexCorrupt, OffsetIndex, TimeIndex
 from .producers import ProducerStates, SnapshotCorrupt
-from .recovery import LEADER_EPOCH_FILE, Damage, sound_batches
+from .recall import LEADER_EPOCH_FILE
+from .recovery import Damage, sound_batches
 from .segment import INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX, TIME_INDEX_SUFFIX, Segment
 
 

@@ -1,8 +1,9 @@
 """Kafka's small text files: offset checkpoints, leader epochs, properties. Each is replaced as a whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..protocol.records import BatchHeader
 from . import files
 from .errors import StorageError
 
@@ -50,11 +51,12 @@ def _lines(path: Path) -> Sequence[str]:
 class LeaderEpochs:
     """Which leader epoch began at which offset (KIP-101), as ``leader-epoch-checkpoint`` keeps it."""
 
-    __slots__ = ("_path", "starts")
+    __slots__ = ("_path", "is_dirty", "starts")
 
     def __init__(self, path: Path) -> None:
         """Raises StorageError when the file is there but makes no sense."""
         self._path = path
+        self.is_dirty = False
         self.starts: list[tuple[int, int]] = []
         for line in _lines(path):
             try:
@@ -73,11 +75,14 @@ class LeaderEpochs:
         if epoch > self.latest:
             self._replace([*self.starts, (epoch, start_offset)])
 
-    def truncate(self, end_offset: int) -> None:
-        """Drop the epochs that begin at or beyond ``end_offset``. Raises OSError."""
-        kept = [(epoch, start) for epoch, start in self.starts if start < end_offset]
-        if kept != self.starts:
-            self._replace(kept)
+    def recall(self, offset: int, batches: Iterable[BatchHeader]) -> None:
+        """Take what lies at ``offset`` and beyond from the ``batches`` that are there, in order. Raises OSError."""
+        starts = [(epoch, start) for epoch, start in self.starts if start < offset]
+        for header in batches:
+            if header.partition_leader_epoch > (starts[-1][0] if starts else -1):
+                starts.append((header.partition_leader_epoch, header.base_offset))
+        if starts != self.starts:
+            self._replace(starts)
 
     def truncate_start(self, start_offset: int) -> None:
         """Forget what lies before ``start_offset``: the epoch there begins with it. Raises OSError."""
@@ -116,3 +121,19 @@ class LeaderEpochs:
         lines = [f"{epoch} {start}" for epoch, start in starts]
         files.replace(self._path, _numbered(lines))
         self.starts = starts
+        self.is_dirty = True
+
+    def sync(self) -> bool:
+        """Block until the content is on disk and say whether its name may not be; may be called from any thread.
+
+        Raises OSError.
+        """
+        if not self.is_dirty:
+            return False
+        self.is_dirty = False
+        try:
+            files.sync_path(self._path)
+        except BaseException:
+            self.is_dirty = True
+            raise
+        return True

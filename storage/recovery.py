@@ -14,7 +14,6 @@ from ..protocol.records import (
     MAGIC,
     BatchCorrupt,
     BatchHeader,
-    read_end_transaction_marker,
     read_header,
     verify,
 )
@@ -24,10 +23,11 @@ from .aborted import TRANSACTION_INDEX_SUFFIX
 from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import StorageError
-from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeIndex
+from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
 from .log import LogSettings
 from .mapped_file import FilePool
 from .producers import ProducerStates, SnapshotCorrupt
+from .recall import LEADER_EPOCH_FILE, has_sound_index, index_aborted, load_epochs, load_producers
 from .segment import (
     DELETED_MARK,
     INDEX_INTERVAL_BYTES,
@@ -36,22 +36,15 @@ from .segment import (
     SNAPSHOT_SUFFIX,
     TIME_INDEX_SUFFIX,
     Segment,
-    file_name,
 )
 from .segments import SegmentedLog
 from .swap import complete_interrupted
 
 logger = logging.getLogger(__name__)
 
-LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
 DAMAGED_SUFFIX = ".damaged"
-# How far before a snapshot to look for the batches that it leaves out: five of the largest that are allowed by
-# default fit in, and it takes a few milliseconds at most.
-RECALL_BYTES = 6 * 2**20
 # How much of a segment is read at a time while it is checked.
 READ_AHEAD_BYTES = 4 * 2**20
-# The newest may turn out to be unreadable.
-SNAPSHOTS_KEPT = 2
 
 
 def unlink_all(log: SegmentedLog, segments: list[Segment]) -> None:
@@ -88,19 +81,16 @@ def open_log(
     pool = FilePool() if pool is None else pool
     files.make_directory(directory)
     segments = _find_segments(directory, clock, pool)
-    epochs = _read_epochs(directory / LEADER_EPOCH_FILE)
     end = _end_of(segments[-1]) if recovery_point is None else None
     if end is None:
         if recovery_point is None:
             logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
         recovery_point = recovery_point or 0
         end = _recover(segments, recovery_point)
-        epochs.truncate(end)
-    is_sound = all(_has_sound_index(segment) for segment in segments)
-    if recovery_point is not None or not is_sound:
-        _index_aborted(directory, segments, recovery_point if recovery_point and is_sound else 0)
-    producers = _load_producers(directory, segments, end)
-    _remove_snapshots(directory, end)
+    if recovery_point == 0 or not all(has_sound_index(segment) for segment in segments):
+        index_aborted(segments)
+    producers = load_producers(directory, segments, end, end if recovery_point is None else recovery_point)
+    epochs = load_epochs(directory, segments, log_start_offset, recovery_point and min(recovery_point, end))
     if log_start_offset > end:
         # The end of the log was lost in a crash, and all that is left had been deleted before.
         for segment in segments:
@@ -160,15 +150,6 @@ def _find_segments(directory: Path, clock: Clock, pool: FilePool) -> list[Segmen
     if not bases:
         return [Segment.create(directory, 0, now_ms, pool)]
     return [Segment(directory, base, now_ms, pool) for base in bases]
-
-
-def _read_epochs(path: Path) -> LeaderEpochs:
-    try:
-        return LeaderEpochs(path)
-    except StorageError as error:
-        logger.warning("%s; starting it anew", error)
-        files.unlink(path)
-        return LeaderEpochs(path)
 
 
 def _end_of(segment: Segment) -> int | None:
@@ -274,13 +255,13 @@ def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> No
     lost = segment.size - damage.position
     if later or _holds_batches(segment, damage.position, end):
         files.write(_unused_name(name), segment.view(damage.position, segment.size), is_synced=True)
-        _put_aside(later)
         logger.error(
             "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",
             name, damage.position, damage.reason, lost, len(later), DAMAGED_SUFFIX,
         )  # fmt: skip
     else:
         logger.warning("%s: cut %d bytes off its end, a batch that was not wholly written", name, lost)
+    _put_aside(later)
     segment.truncate(damage.position)
 
 
@@ -322,117 +303,3 @@ def _holds_batches(segment: Segment, position: int, end: int) -> bool:
             except BatchCorrupt:
                 continue
     return False
-
-
-def _load_producers(directory: Path, segments: list[Segment], end: int) -> ProducerStates:
-    """Return the state of the producers at offset ``end``: the newest snapshot, and the batches since.
-
-    The aborted transactions since then are indexed anew.
-    """
-    producers, start = _read_snapshot(directory, segments, end)
-    earlier: list[BatchHeader] = []
-    recalled = False
-    if start < end:
-        for segment in segments:
-            segment.aborted.truncate(start)
-    for segment, position, header in _headers_around(segments, start, RECALL_BYTES if producers.entries else 0):
-        if header.base_offset < start:
-            if header.producer_id >= 0:
-                earlier.append(header)
-            continue
-        if not recalled:
-            producers.recall(earlier)
-            recalled = True
-        if header.is_control:
-            _end_transaction(producers, segment, position, header)
-        elif header.producer_id >= 0:
-            producers.remember(header, header.base_offset)
-    if not recalled:
-        producers.recall(earlier)
-    return producers
-
-
-def _has_sound_index(segment: Segment) -> bool:
-    try:
-        _ = segment.aborted.entries
-    except IndexCorrupt as error:
-        logger.warning("%s; indexing the aborted transactions anew", error)
-        return False
-    return True
-
-
-def _index_aborted(directory: Path, segments: list[Segment], synced: int) -> None:
-    """Index the aborted transactions anew from a snapshot on that is older than ``synced``, or from the beginning.
-
-    What is behind may have been lost with the machine, though the log and a younger snapshot were not. What began
-    before the log does is taken from what is there.
-    """
-    producers, start = _read_snapshot(directory, segments, synced) if synced else (ProducerStates(), 0)
-    if start > segments[0].base_offset:
-        for segment in segments:
-            segment.aborted.truncate(start)
-    else:
-        start = segments[0].base_offset
-        producers = ProducerStates()
-        for segment in segments:
-            segment.aborted.keep(lambda entry: entry.first_offset < start)
-    for segment, position, header in _headers_around(segments, start, 0):
-        if header.base_offset < start:
-            continue
-        if header.is_control:
-            _end_transaction(producers, segment, position, header)
-        elif header.producer_id >= 0:
-            producers.remember(header, header.base_offset)
-
-
-def _end_transaction(producers: ProducerStates, segment: Segment, position: int, header: BatchHeader) -> None:
-    try:
-        marker = read_end_transaction_marker(segment.view(position, position + header.size_bytes))
-    except BatchCorrupt as error:
-        logger.error("%s: the control batch at %d: %s", segment.path(LOG_SUFFIX), position, error)
-        return
-    if marker is None:
-        return
-    aborted = producers.aborted_by(header, marker, header.base_offset)
-    if aborted is not None:
-        segment.aborted.append(aborted)
-    producers.end_transaction(header, marker, header.base_offset)
-
-
-def _read_snapshot(directory: Path, segments: list[Segment], offset: int) -> tuple[ProducerStates, int]:
-    """Return the newest state that is known of ``offset`` or before it, and where that is."""
-    snapshots = sorted((path for path in directory.glob(f"*{SNAPSHOT_SUFFIX}") if path.stem.isdigit()), reverse=True)
-    usable = [path for path in snapshots if int(path.stem) <= offset]
-    for path in usable:
-        try:
-            return ProducerStates.read_snapshot(path), int(path.stem)
-        except SnapshotCorrupt as error:
-            logger.warning("%s; rebuilding the producers' state from the log", error)
-            files.unlink(path)
-    return ProducerStates(), segments[0].base_offset
-
-
-def _remove_snapshots(directory: Path, end: int) -> None:
-    """Remove the snapshots of what is not in the log, and those that are too old to be of use."""
-    offsets = sorted(int(path.stem) for path in directory.glob(f"*{SNAPSHOT_SUFFIX}") if path.stem.isdigit())
-    kept = [offset for offset in offsets if offset <= end][-SNAPSHOTS_KEPT:]
-    for offset in offsets:
-        if offset not in kept:
-            files.unlink(directory / file_name(offset, SNAPSHOT_SUFFIX))
-
-
-def _headers_around(
-    segments: list[Segment], start: int, back_bytes: int
-) -> Iterator[tuple[Segment, int, BatchHeader]]:
-    """Yield the batch headers and their places from ``back_bytes`` or a little more before offset ``start`` on."""
-    first = max((i for i, segment in enumerate(segments) if segment.base_offset < start), default=0)
-    segments[first].ensure_indexes()
-    position = segments[first].position_before(start - 1) - back_bytes
-    while position < 0 and first:
-        first -= 1
-        position += segments[first].size
-    for number in range(first, len(segments)):
-        segment = segments[number]
-        segment.ensure_indexes()
-        for at, header in segment.headers(segment.batch_before(max(0, position)) if number == first else 0):
-            yield segment, at, header

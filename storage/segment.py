@@ -173,10 +173,14 @@ class Segment:
         self.index.truncate(size)
         self.file.forget_map()
 
-    def sync(self) -> None:
-        """Block until the batches are on disk; may be called from any thread. Raises OSError."""
-        self.aborted.sync()
+    def sync(self) -> bool:
+        """Block until the batches are on disk and say whether the name of a file beside them may not be.
+
+        May be called from any thread. Raises OSError.
+        """
+        has_new_name = self.aborted.sync()
         files.sync_path(self._log_name())
+        return has_new_name
 
     def seal(self) -> None:
         """Add the last time index entry, as Kafka does when a segment is rolled or closed."""

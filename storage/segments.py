@@ -64,7 +64,8 @@ class SegmentedLog(ReadableLog):
         self._on_retire = on_retire
         self._pool = pool
         self._checkpointed_at = log_end_offset
-        # The newest segment whose file name is known to be on the disk, and not only its content; -1: none is.
+        # The newest segment whose file name is known to be on the disk, with those of the files beside the segments,
+        # and not only their content; -1: none is.
         self._named_until = -1
         self._active.capacity = settings.segment_bytes
         self._jitter_ms = self._draw_jitter()
@@ -259,7 +260,10 @@ class SegmentedLog(ReadableLog):
                 raise OSError(errno.EIO, self.offline)
             try:
                 for segment in (*rolled, active):
-                    segment.sync()
+                    if segment.sync():
+                        self._named_until = -1
+                if self.epochs.sync():
+                    self._named_until = -1
                 if self._named_until != active.base_offset:
                     for folder in (self.directory, self.directory.parent):
                         files.sync_directory(folder)

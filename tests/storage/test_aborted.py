@@ -1,6 +1,7 @@
 """Open and aborted transactions in the log: the last stable offset, the index, and both after restarts."""
 
 import errno
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.logs import LogFolder, Settings, append, batches_of, sync
+from support.transactional import data, end
 
-from barnabas.protocol.records import Record, build_batch, end_transaction_marker
 from barnabas.storage.aborted import AbortedTransaction, TransactionIndex, read_entries
 from barnabas.storage.errors import (
     CoordinatorEpochStale,
@@ -21,29 +22,6 @@ from barnabas.storage.errors import (
 from barnabas.storage.index import IndexCorrupt
 
 TIME = 1_700_000_000_000
-
-
-def data(producer_id: int, sequence: int, epoch: int = 0, is_transactional: bool = True, size: int = 10) -> bytearray:
-    return bytearray(
-        build_batch(
-            [Record(0, TIME, None, bytes(size))],
-            producer_id=producer_id,
-            producer_epoch=epoch,
-            base_sequence=sequence,
-            is_transactional=is_transactional,
-        )
-    )
-
-
-def end(log: Any, producer_id: int, is_commit: bool, epoch: int = 0, coordinator_epoch: int = 0, **how: bool) -> int:
-    marker = end_transaction_marker(
-        commit=is_commit,
-        producer_id=producer_id,
-        producer_epoch=epoch,
-        coordinator_epoch=coordinator_epoch,
-        timestamp=TIME,
-    )
-    return log.end_transaction(memoryview(bytearray(marker)), 0, how.get("must_bump", False)).base_offset
 
 
 @pytest.fixture
@@ -182,6 +160,74 @@ def test_the_index_is_not_needed_where_everything_is_checked(folder, log):
     assert again.aborted(0, len(again.read(0, 100, True).batches)) == [AbortedTransaction(1, 0, 1, 2)]
 
 
+def test_an_index_that_is_made_anew_has_each_transaction_once(tmp_path):
+    """One began before the log and went on in it."""
+    folder = LogFolder(tmp_path / "data", Settings(segment_bytes=400))
+    log = folder.open()
+    for number in range(6):
+        append(log, data(1, number, size=100))
+    end(log, 1, False)
+    append(log, data(2, 0))
+    end(log, 2, False)
+    log.delete_before(2)
+    size = len(log.read(2, 10_000, True).batches)
+    told = log.aborted(2, size)
+    assert len(told) == 1
+    folder.close(log)
+    for recovery_point in (0, 4, log.log_end_offset):
+        again = folder.open(recovery_point, 2)
+        assert again.aborted(2, size) == told
+        folder.close(again)
+        assert folder.problems() == []
+
+
+def test_an_entry_whose_marker_was_lost_goes_though_there_is_nothing_else_to_recover(folder, log):
+    append(log, data(1, 0))
+    folder.close(log)
+    log = folder.open()
+    size = log.size_bytes
+    end(log, 1, False)
+    log.let_go()
+    os.truncate(log.segments[-1].path(".log"), size)
+    again = folder.open(1)
+    assert (again.log_end_offset, read_entries(again.segments[-1].aborted.path)) == (1, [])
+    folder.close(again)
+    assert folder.problems() == []
+
+
+def test_the_index_of_what_was_synced_is_left_alone_when_a_snapshot_is_lost(folder, log):
+    append(log, data(1, 0))
+    end(log, 1, False)
+    folder.close(log)
+    index = log.segments[-1].aborted.path
+    before = index.stat()
+    for snapshot in folder.partition.glob("*.snapshot"):
+        snapshot.unlink()
+    again = folder.open()
+    again.let_go()
+    assert (index.stat().st_ino, index.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_snapshot_from_before_the_log_opens_no_transaction(tmp_path):
+    """Its segment was deleted with the marker; its own name came back with the power, newer snapshots did not."""
+    folder = LogFolder(tmp_path / "data", Settings(segment_bytes=400))
+    log = folder.open()
+    append(log, data(1, 0, size=300))
+    append(log, data(2, 0, size=300))
+    kept = {name: content for name, content in folder.files().items() if name.endswith(".snapshot")}
+    end(log, 1, False)
+    for number in range(1, 6):
+        append(log, data(2, number, size=300))
+    end(log, 2, True)
+    log.delete_before(6)
+    log.let_go()
+    left = {name: content for name, content in folder.files().items() if not name.endswith(".snapshot")}
+    folder.restore(left | kept)
+    again = folder.open(6, 6)
+    assert again.last_stable_offset == again.log_end_offset
+    again.let_go()
+
+
 def test_a_segment_does_not_take_over_the_index_of_one_that_was_put_aside(tmp_path):
     folder = LogFolder(tmp_path / "data", Settings(segment_bytes=400))
     log = folder.open()
@@ -202,7 +248,9 @@ def test_a_segment_does_not_take_over_the_index_of_one_that_was_put_aside(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "content", [b"x", b"\0" * 35, b"\xff" * 34, (b"\0\0" + b"\0" * 32) * 2], ids=["short", "long", "version", "order"]
+    "content",
+    [b"x", b"\0" * 35, b"\xff" * 34, (b"\0\0" + b"\0" * 32) * 2, bytes(34)],
+    ids=["short", "long", "version", "order", "zeros"],
 )
 def test_a_file_that_is_no_transaction_index(tmp_path, content):
     path = tmp_path / "0.txnindex"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from barnabas.protocol.records import build_batch, read_header
 from barnabas.storage import files
 from barnabas.storage.checkpoints import LeaderEpochs, read_offsets, write_offsets
 from barnabas.storage.errors import StorageError
@@ -79,10 +80,19 @@ def test_only_a_newer_epoch_is_assigned(epochs):
     assert epochs.starts == [(2, 10), (3, 20), (7, 30)]
 
 
-@pytest.mark.parametrize(("end", "left"), [(100, 3), (31, 3), (30, 2), (11, 1), (10, 0), (0, 0)])
-def test_truncating_drops_the_epochs_that_begin_there_or_later(epochs, tmp_path, end, left):
-    epochs.truncate(end)
+@pytest.mark.parametrize(("offset", "left"), [(100, 3), (31, 3), (30, 2), (11, 1), (10, 0), (0, 0)])
+def test_recalling_drops_the_epochs_that_begin_there_or_later(epochs, tmp_path, offset, left):
+    epochs.recall(offset, [])
     assert len(epochs.starts) == left
+    assert LeaderEpochs(tmp_path / "leader-epoch-checkpoint").starts == epochs.starts
+
+
+def test_recalling_takes_the_epochs_of_the_batches_that_are_there(epochs, tmp_path):
+    epochs.recall(
+        20,
+        [read_header(build_batch([], base_offset=at, last_offset=at, leader_epoch=at // 4)) for at in range(20, 27)],
+    )
+    assert epochs.starts == [(2, 10), (5, 20), (6, 24)]
     assert LeaderEpochs(tmp_path / "leader-epoch-checkpoint").starts == epochs.starts
 
 

@@ -167,14 +167,43 @@ def test_a_lost_time_index_hides_no_timestamp(folder, recovery_point):
     folder.close(log)
 
 
+def test_leader_epochs_that_the_file_has_lost_are_read_from_the_log(folder):
+    log = folder.open()
+    path = folder.partition / "leader-epoch-checkpoint"
+    append(log, batch(), leader_epoch=1)
+    before = path.read_bytes()
+    append(log, batch(), leader_epoch=2)
+    append(log, batch(), leader_epoch=3)
+    log.let_go()
+    for content, recovery_point in ((before, 1), (b"", 3), (b"", None), (b"0\n1\n3 2\n", 3)):
+        path.write_bytes(content)
+        log = folder.open(recovery_point)
+        assert log.epochs.starts == [(1, 0), (2, 1), (3, 2)]
+        log.let_go()
+
+
+def test_an_unreadable_snapshot_that_is_not_needed_goes_too(folder):
+    fill(folder)
+    log = folder.open()
+    log.let_go()
+    older, newer = sorted(folder.partition.glob("*.snapshot"))
+    for path, recovery_point in ((older, 80), (newer, int(newer.stem) - 2)):
+        path.write_bytes(bytes(50))
+        log = folder.open(recovery_point)
+        log.let_go()
+    log = folder.open()
+    folder.close(log)
+    assert folder.problems() == []
+
+
 def test_garbage_in_the_leader_epoch_file_starts_it_anew(folder, caplog):
     fill(folder)
     (folder.partition / "leader-epoch-checkpoint").write_text("0\n1\nzero 0\n")
     log = folder.open()
-    assert log.epochs.starts == []
+    assert log.epochs.starts == [(0, 0)]
     assert "leader-epoch-checkpoint" in caplog.text
     append(log, batch(), leader_epoch=3)
-    assert log.epochs.starts == [(3, 80)]
+    assert log.epochs.starts == [(0, 0), (3, 80)]
     folder.close(log)
 
 

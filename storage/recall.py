@@ -1,0 +1,168 @@
+"""What a log remembers of its batches beside them, when it is opened: from files, and from the batches since.
+
+None of these files can be trusted after a power failure for what is behind the recovery point, and those that are
+not synced with the log (the snapshots of the producers) not even for what lies before it.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ..protocol.records import BatchCorrupt, BatchHeader, read_end_transaction_marker
+from . import files
+from .aborted import AbortedTransaction
+from .checkpoints import LeaderEpochs
+from .errors import StorageError
+from .index import IndexCorrupt
+from .producers import ProducerStates, SnapshotCorrupt
+from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment
+
+logger = logging.getLogger(__name__)
+
+LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
+# How far before a snapshot to look for the batches that it leaves out: five of the largest that are allowed by
+# default fit in, and it takes a few milliseconds at most.
+RECALL_BYTES = 6 * 2**20
+# The newest may turn out to be unreadable.
+SNAPSHOTS_KEPT = 2
+
+
+def _read_epochs(path: Path) -> LeaderEpochs | None:
+    """Return None when the file says nothing that can be understood."""
+    try:
+        return LeaderEpochs(path)
+    except StorageError as error:
+        logger.warning("%s; reading the leader epochs from the log", error)
+        files.unlink(path)
+        return None
+
+
+def load_epochs(directory: Path, segments: list[Segment], log_start_offset: int, synced: int | None) -> LeaderEpochs:
+    """Return the leader epochs: what the file says of what lies before ``synced``, and the batches since.
+
+    ``synced``: None after a clean stop. What the file says may be from before a deletion, or after one that was lost.
+    """
+    path = directory / LEADER_EPOCH_FILE
+    epochs = _read_epochs(path)
+    first = max(log_start_offset, segments[0].base_offset)
+    if epochs is None or epochs.epoch_at(first) < 0:
+        epochs, synced = epochs or LeaderEpochs(path), first
+    if synced is not None:
+        around = (header for _, _, header in _headers_around(segments, synced, 0))
+        epochs.recall(synced, (header for header in around if header.last_offset >= synced))
+    epochs.truncate_start(first)
+    return epochs
+
+
+def load_producers(directory: Path, segments: list[Segment], end: int, synced: int) -> ProducerStates:
+    """Return the state of the producers at offset ``end``: the newest snapshot, and the batches since.
+
+    The aborted transactions since ``synced`` are indexed anew, as what the index says of them may have been lost with
+    the machine; so it is a snapshot from before that.
+    """
+    producers, start = _read_snapshot(directory, segments, end, synced)
+    earlier: list[BatchHeader] = []
+    recalled = False
+    for segment in segments:
+        segment.aborted.truncate(max(start, synced))
+    for segment, position, header in _headers_around(segments, start, RECALL_BYTES if producers.entries else 0):
+        if header.base_offset < start:
+            if header.producer_id >= 0:
+                earlier.append(header)
+            continue
+        if not recalled:
+            producers.recall(earlier)
+            recalled = True
+        if header.is_control:
+            aborted = _end_transaction(producers, segment, position, header)
+            if aborted is not None and header.base_offset >= synced:
+                segment.aborted.append(aborted)
+        elif header.producer_id >= 0:
+            producers.remember(header, header.base_offset)
+    if not recalled:
+        producers.recall(earlier)
+    return producers
+
+
+def has_sound_index(segment: Segment) -> bool:
+    try:
+        _ = segment.aborted.entries
+    except IndexCorrupt as error:
+        logger.warning("%s; indexing the aborted transactions anew", error)
+        return False
+    return True
+
+
+def index_aborted(segments: list[Segment]) -> None:
+    """Index the aborted transactions of the whole log anew; what began before it is taken from what is there."""
+    start = segments[0].base_offset
+    found: dict[Segment, dict[int, AbortedTransaction]] = {}
+    for segment in segments:
+        with suppress(IndexCorrupt):
+            found[segment] = {
+                entry.last_offset: entry for entry in segment.aborted.entries if entry.first_offset < start
+            }
+    producers = ProducerStates()
+    for segment, position, header in _headers_around(segments, start, 0):
+        if header.is_control:
+            aborted = _end_transaction(producers, segment, position, header)
+            if aborted is not None:
+                found.setdefault(segment, {}).setdefault(aborted.last_offset, aborted)
+        elif header.producer_id >= 0:
+            producers.remember(header, header.base_offset)
+    for segment in segments:
+        segment.aborted.replace([entry for _, entry in sorted(found.get(segment, {}).items())])
+
+
+def _end_transaction(
+    producers: ProducerStates, segment: Segment, position: int, header: BatchHeader
+) -> AbortedTransaction | None:
+    """Take note of a marker, and return the transaction that it aborts."""
+    try:
+        marker = read_end_transaction_marker(segment.view(position, position + header.size_bytes))
+    except BatchCorrupt as error:
+        logger.error("%s: the control batch at %d: %s", segment.path(LOG_SUFFIX), position, error)
+        return None
+    if marker is None:
+        return None
+    aborted = producers.aborted_by(header, marker, header.base_offset)
+    producers.end_transaction(header, marker, header.base_offset)
+    return aborted
+
+
+def _read_snapshot(directory: Path, segments: list[Segment], end: int, synced: int) -> tuple[ProducerStates, int]:
+    snapshots = sorted((path for path in directory.glob(f"*{SNAPSHOT_SUFFIX}") if path.stem.isdigit()), reverse=True)
+    usable: list[tuple[ProducerStates, int]] = []
+    for path in snapshots:
+        offset = int(path.stem)
+        # One from before the first segment may have been left by a deletion: what it calls open may have ended since.
+        if not segments[0].base_offset <= offset <= end or len(usable) == SNAPSHOTS_KEPT:
+            files.unlink(path)
+            continue
+        try:
+            states = ProducerStates.read_snapshot(path)
+        except SnapshotCorrupt as error:
+            logger.warning("%s; rebuilding the producers' state from the log", error)
+            files.unlink(path)
+        else:
+            if offset <= max(synced, segments[0].base_offset):
+                usable.append((states, offset))
+    return usable[0] if usable else (ProducerStates(), segments[0].base_offset)
+
+
+def _headers_around(
+    segments: list[Segment], start: int, back_bytes: int
+) -> Iterator[tuple[Segment, int, BatchHeader]]:
+    """Yield the batch headers and their places from ``back_bytes`` or a little more before offset ``start`` on."""
+    first = max((i for i, segment in enumerate(segments) if segment.base_offset < start), default=0)
+    segments[first].ensure_indexes()
+    position = segments[first].position_before(start - 1) - back_bytes
+    while position < 0 and first:
+        first -= 1
+        position += segments[first].size
+    for number in range(first, len(segments)):
+        segment = segments[number]
+        segment.ensure_indexes()
+        for at, header in segment.headers(segment.batch_before(max(0, position)) if number == first else 0):
+            yield segment, at, header

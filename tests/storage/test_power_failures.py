@@ -1,0 +1,121 @@
+"""What a sync has to make last besides the batches; see tests/simulation/test_power_loss.py for everything else."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+
+import pytest
+from support.logs import LogFolder, Settings, append, sync
+from support.power import Disk, File
+from support.transactional import data, end
+
+from barnabas.storage import files
+from barnabas.storage.aborted import AbortedTransaction
+from barnabas.storage.recovery import open_log
+from barnabas.storage.segments import SegmentedLog
+
+FAILURES = 60
+
+
+class FailingFolder(LogFolder):
+    """A folder on a disk that forgets."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Settings(segment_bytes=1000))
+        self.disk = Disk(path)
+        self.writing = ExitStack()
+        self.writing.enter_context(self.disk.installed())
+
+    def after_failures(self, recovery_point: int | None) -> Iterator[SegmentedLog]:
+        self.writing.close()
+        for seed in range(FAILURES):
+            path = self.path.with_name(str(seed))
+            self.disk.fail(path, Random(seed))
+            log = open_log(path / "t-0", self.settings, self.clock, lambda _: None, recovery_point)
+            yield log
+            log.let_go()
+
+
+@pytest.fixture
+def folder(fast_path: Path) -> Iterator[FailingFolder]:
+    folder = FailingFolder(fast_path / "data")
+    with folder.writing:
+        yield folder
+
+
+def test_the_leader_epochs_are_synced_with_the_log(folder: FailingFolder) -> None:
+    log = folder.open()
+    for epoch in (1, 2):
+        append(log, data(1, epoch - 1), leader_epoch=epoch)
+        sync(log)
+    for found in folder.after_failures(log.recovery_point):
+        assert found.epochs.starts == [(1, 0), (2, 1)]
+
+
+def test_the_name_of_an_index_of_aborted_transactions_is_synced_with_the_log(folder: FailingFolder) -> None:
+    log = folder.open()
+    append(log, data(1, 0))
+    sync(log)
+    end(log, 1, False)
+    folder.close(log)
+    for found in folder.after_failures(None):
+        assert found.aborted(0, log.size_bytes) == [AbortedTransaction(1, 0, 1, 2)]
+
+
+# The disk itself.
+
+
+def test_what_was_synced_is_there_and_of_the_rest_any_page(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    disk = Disk(tmp_path / "disk")
+    with disk.installed():
+        files.write(disk.root / "file", b"a" * 10_000, is_synced=True)
+        files.sync_directory(disk.root)
+        opened = files.open_file(disk.root / "file", files.UPDATE)
+        files.write_all(opened, b"b" * 10_000, 0)
+        files.close(opened)
+        found = set()
+        for seed in range(100):
+            disk.fail(tmp_path / str(seed), Random(seed))
+            content = (tmp_path / str(seed) / "file").read_bytes()
+            assert len(content) == 10_000
+            found.add("".join(chr(content[page]) for page in (0, 4096, 8192)))
+    assert len(found) == 8
+
+
+def test_a_file_that_was_synced_may_be_nameless(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    disk = Disk(tmp_path / "disk")
+    with disk.installed():
+        files.write(disk.root / "file", b"a", is_synced=True)
+        there = set()
+        for seed in range(20):
+            disk.fail(tmp_path / str(seed), Random(seed))
+            there.add((tmp_path / str(seed) / "file").exists())
+    assert there == {True, False}
+
+
+def test_a_file_that_was_made_longer_holds_zeros() -> None:
+    file = File(b"a" * 100, size=100)
+    file.resize(5000)
+    file.write(4990, b"b" * 10)
+    found = {file.after_failure(Random(seed)) for seed in range(100)}
+    assert {len(content) for content in found} == {100, 5000}
+    assert all(content.strip(b"\0") in (b"a" * 100, b"a" * 100 + bytes(4890) + b"b" * 10) for content in found)
+
+
+def test_names_survive_in_their_order_unless_any_order_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    disk = Disk(tmp_path / "disk")
+    with disk.installed():
+        for name in "abc":
+            files.write(disk.root / name, b"")
+        found: dict[bool, set[str]] = {False: set(), True: set()}
+        for any_order in found:
+            for seed in range(100):
+                path = tmp_path / f"{any_order}-{seed}"
+                disk.fail(path, Random(seed), any_order)
+                found[any_order].add("".join(sorted(child.name for child in path.iterdir())))
+    assert found[False] == {"", "a", "ab", "abc"}
+    assert len(found[True]) == 8
