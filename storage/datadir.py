@@ -87,11 +87,12 @@ class DataDir:
             self.disposal.remove(partial(files.remove_tree, left), 0)
 
     def _read_recovery_points(self) -> dict[tuple[str, int], int]:
+        self._has_recovery_points = True
         try:
             return read_offsets(self.path / RECOVERY_POINTS_FILE)
         except StorageError as error:
             logger.warning("%s; checking the logs from their beginning", error)
-            self.was_clean = False
+            self.was_clean = self._has_recovery_points = False
             return {}
 
     def _read_clean_offsets(self) -> dict[tuple[str, int], int]:
@@ -132,6 +133,8 @@ class DataDir:
         ``is_sound``: False when nothing is known about the files, and every batch has to be checked.
         """
         folder = self.path / f"{topic}-{partition}"
+        was_compacted = settings.is_compacted or (topic, partition) in self._clean_offsets
+        may_have_gaps = was_compacted or not (is_sound and self._has_recovery_points)
         recovery_point = None if self.was_clean else self._recovery_points.get((topic, partition), 0)
         if not is_sound:
             recovery_point = 0
@@ -146,6 +149,7 @@ class DataDir:
                 self._log_starts.get((topic, partition)),
                 partial(self._retire, (topic, partition)),
                 self._pool,
+                may_have_gaps,
             )
         except (OSError, StorageError) as error:
             may_pass = isinstance(error, OSError) and error.errno in FULL

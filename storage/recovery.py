@@ -70,10 +70,12 @@ def open_log(
     log_start_offset: int = 0,
     on_retire: Callable[[SegmentedLog, list[Segment]], None] = unlink_all,
     pool: FilePool | None = None,
+    may_have_gaps: bool = False,
 ) -> SegmentedLog:
     """Open or make the log in ``directory``.
 
     ``log_start_offset``: what lies before it was deleted, though it may still be in the files.
+    ``may_have_gaps``: a segment need not begin where its predecessor ends, because there was compaction.
     ``recovery_point``: None after a clean stop; otherwise the offset up to which the log is known to be on disk,
     from where on every batch is checked and the log is cut at the first that is not sound.
     Raises OSError, StorageError when the files cannot be used.
@@ -81,12 +83,15 @@ def open_log(
     pool = FilePool() if pool is None else pool
     files.make_directory(directory)
     segments = _find_segments(directory, clock, pool)
+    while len(segments) > 1 and segments[1].base_offset <= log_start_offset:
+        # The process did not get round to delete it, and nobody has synced it since it was parted with.
+        segments.pop(0).unlink()
     end = _end_of(segments[-1]) if recovery_point is None else None
     if end is None:
         if recovery_point is None:
             logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
         recovery_point = recovery_point or 0
-        end = _recover(segments, recovery_point)
+        end = _recover(segments, recovery_point, may_have_gaps)
     if recovery_point == 0 or not all(has_sound_index(segment) for segment in segments):
         index_aborted(segments)
     producers = load_producers(directory, segments, end, end if recovery_point is None else recovery_point)
@@ -101,8 +106,7 @@ def open_log(
     )
     if recovery_point is not None:
         log.recovery_point = min(recovery_point, end)
-        log.unsynced = [old for old, following in pairwise(segments) if following.base_offset > recovery_point]
-    log.delete_before(log.log_start_offset)  # segments that the process did not get round to delete
+        log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
     log.let_go()  # whoever needs a file opens it
     return log
 
@@ -163,15 +167,19 @@ def _end_of(segment: Segment) -> int | None:
     return end_offset
 
 
-def _recover(segments: list[Segment], recovery_point: int) -> int:
-    """Check the batches from ``recovery_point`` on, cut the log at the first that is not sound, return its end."""
-    first = max((i for i, segment in enumerate(segments) if segment.base_offset <= recovery_point), default=0)
+def _recover(segments: list[Segment], recovery_point: int, may_have_gaps: bool) -> int:
+    """Check the batches from ``recovery_point`` on, cut the log at the first that is not sound, return its end.
+
+    A file may have lost whole batches with the power, so that what is left is sound: the name of the next file tells.
+    """
+    # One that ends at the recovery point as well: its length may have been changed since, for its map.
+    first = max((i for i, segment in enumerate(segments) if segment.base_offset < recovery_point), default=0)
     end = segments[first].base_offset
     for number in range(first, len(segments)):
         segment = segments[number]
-        if segment.base_offset < end:
+        if segment.base_offset < end or (segment.base_offset > end and not may_have_gaps):
             logger.error(
-                "%s begins before offset %d, where its predecessor ends: it and what follows is kept in *%s",
+                "%s does not begin at offset %d, where its predecessor ends: it and what follows is kept in *%s",
                 segment.path(LOG_SUFFIX), end, DAMAGED_SUFFIX,
             )  # fmt: skip
             _put_aside(segments[number:])
@@ -253,7 +261,7 @@ def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> No
     """Cut the log at ``damage``. A torn tail just goes; what may hold whole batches is kept aside."""
     name = segment.path(LOG_SUFFIX)
     lost = segment.size - damage.position
-    if later or _holds_batches(segment, damage.position, end):
+    if any(segment.size for segment in later) or _holds_batches(segment, damage.position, end):
         files.write(_unused_name(name), segment.view(damage.position, segment.size), is_synced=True)
         logger.error(
             "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",
@@ -278,7 +286,10 @@ def _is_blank(segment: Segment, position: int) -> bool:
 def _put_aside(segments: list[Segment]) -> None:
     for segment in reversed(segments):  # whenever this is interrupted, no hole is left
         log = segment.path(LOG_SUFFIX)
-        files.rename(log, _unused_name(log))
+        if segment.size:
+            files.rename(log, _unused_name(log))
+        else:
+            files.unlink(log)
         for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
             files.unlink(segment.path(suffix))
         segment.close()

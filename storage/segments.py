@@ -158,6 +158,7 @@ class SegmentedLog(ReadableLog):
             new.preallocate(self.settings.segment_bytes)
         new.capacity = self.settings.segment_bytes
         old.seal()
+        old.capacity = 0  # what is mapped anew from now on must not change its length: nobody would sync that
         self.unsynced.append(old)  # before sync_job, in its thread, can see the new segment
         self.segments.append(new)
         self._bases.append(new.base_offset)

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from support.logs import LogFolder, Settings, append, sync
+from support.logs import LogFolder, Settings, append, read_all, sync
 from support.power import Disk, File
 from support.transactional import data, end
 
@@ -61,6 +61,16 @@ def test_the_name_of_an_index_of_aborted_transactions_is_synced_with_the_log(fol
     folder.close(log)
     for found in folder.after_failures(None):
         assert found.aborted(0, log.size_bytes) == [AbortedTransaction(1, 0, 1, 2)]
+
+
+def test_a_segment_below_the_recovery_point_keeps_its_length(folder: FailingFolder) -> None:
+    log = folder.open()
+    append(log, data(1, 0))
+    sync(log)
+    wanted = read_all(log)
+    log.roll()
+    for found in folder.after_failures(log.recovery_point):
+        assert read_all(found) == wanted
 
 
 # The disk itself.

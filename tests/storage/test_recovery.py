@@ -10,6 +10,7 @@ from support.logs import LogFolder, Settings, append, batch, read_all, sync
 
 from barnabas.protocol.records import read_header
 from barnabas.storage import files, recovery
+from barnabas.storage import files as storage_files
 from barnabas.storage.errors import SequenceOutOfOrder
 from barnabas.storage.index import OffsetIndex
 
@@ -117,18 +118,18 @@ def test_a_segment_that_overlaps_its_predecessor_is_put_aside(folder, caplog):
     assert read_all(log) == contents
     assert log._bases == [0]
     assert [path.read_bytes() for path in folder.partition.glob("*.damaged")] == [contents[3]]
-    assert "begins before offset 10" in caplog.text
+    assert "does not begin at offset 10" in caplog.text
     folder.close(log)
     assert folder.problems() == []
 
 
-def test_a_hole_between_two_segments_is_reported(folder, caplog):
+def test_a_hole_that_compaction_may_have_left_between_two_segments_is_reported(folder, caplog):
     fill(folder)
     log = folder.open()
     (second, third) = log._bases[1:3]
     log.let_go()
     (folder.partition / f"{second:020d}.log").write_bytes(b"")
-    log = folder.open(recovery_point=0)
+    log = folder.open(recovery_point=0, may_have_gaps=True)
     assert log.log_end_offset == 80
     assert f"no record has offset {second}" in caplog.text
     assert read_header(log.read(second, 1, True).batches).base_offset == third
@@ -165,6 +166,68 @@ def test_a_lost_time_index_hides_no_timestamp(folder, recovery_point):
     log = folder.open(recovery_point)
     assert [log.batch_at_or_after(1000 + number) for number in range(40)] == contents
     folder.close(log)
+
+
+def test_a_log_ends_before_a_hole_that_the_power_left_between_two_segments(folder):
+    """Whole batches are missing at the end of a file: its last length had not come to the disk."""
+    contents = fill(folder)
+    log = folder.open()
+    (second, third) = log._bases[1:3]
+    log.let_go()
+    path = folder.partition / f"{second:020d}.log"
+    path.write_bytes(path.read_bytes()[: -len(contents[0])])
+    log = folder.open(recovery_point=0)
+    assert read_all(log) == contents[: third // 2 - 1]
+    assert len(list(folder.partition.glob("*.damaged"))) > 0
+    assert append(log, batch()).base_offset == third - 2
+    folder.close(log)
+    assert folder.problems() == []
+
+
+@pytest.mark.parametrize("recovery_point", [-1, 0])
+def test_the_length_of_the_segment_before_the_recovery_point_is_checked(folder, recovery_point):
+    """It is made longer for its map, which nobody syncs until there is something new."""
+    contents = fill(folder)
+    log = folder.open()
+    (second, third) = log._bases[1:3]
+    log.let_go()
+    for base in log._bases[2:]:
+        (folder.partition / f"{base:020d}.log").unlink()
+    (folder.partition / f"{third:020d}.log").touch()
+    path = folder.partition / f"{second:020d}.log"
+    path.write_bytes(path.read_bytes() + bytes(100))
+    log = folder.open(recovery_point=third + recovery_point)
+    assert read_all(log) == contents[: third // 2]
+    assert not list(folder.partition.glob("*.damaged"))
+    folder.close(log)
+    assert folder.problems() == []
+
+
+def test_a_segment_that_does_not_grow_any_more_is_not_made_longer_for_its_map(folder):
+    log = folder.open()
+    append(log, batch())
+    old = log.roll().base_offset
+    log.let_go()
+    size = log.segments[0].size
+    truncated: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage_files, "truncate", lambda descriptor, size: truncated.append(size))
+        assert len(log.read(old - 1, 1000, True).batches) == size
+    assert truncated == []
+
+
+def test_a_damaged_segment_that_was_deleted_costs_nothing(folder):
+    """It was never synced, and its new name was lost with the power."""
+    contents = fill(folder)
+    log = folder.open()
+    second = log._bases[1]
+    log.let_go()
+    (folder.partition / f"{0:020d}.log").write_bytes(bytes(500))
+    log = folder.open(recovery_point=0, log_start_offset=second)
+    assert read_all(log) == contents[second // 2 :]
+    assert not list(folder.partition.glob("*.damaged"))
+    folder.close(log)
+    assert folder.problems() == []
 
 
 def test_leader_epochs_that_the_file_has_lost_are_read_from_the_log(folder):
