@@ -12,12 +12,8 @@ _VERSION = "0"
 
 def write_offsets(path: Path, offsets: Mapping[tuple[str, int], int], is_synced: bool = True) -> None:
     """Write a ``*-offset-checkpoint``: one offset per (topic, partition). Raises OSError."""
-    files.replace(path, encode_offsets(offsets), is_synced)
-
-
-def encode_offsets(offsets: Mapping[tuple[str, int], int]) -> bytes:
-    """Return what a ``*-offset-checkpoint`` holds."""
-    return _numbered([f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items()])
+    lines = [f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items()]
+    files.replace(path, _numbered(lines), is_synced)
 
 
 def _numbered(lines: list[str]) -> bytes:

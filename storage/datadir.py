@@ -20,7 +20,7 @@ from .checkpoints import read_offsets, write_offsets
 from .clock import Clock
 from .disposal import Disposal, unlink_segments
 from .errors import FULL, CatalogError, DataDirLocked, LogOffline, StorageError
-from .flusher import Flusher, SyncJob
+from .flusher import Flusher, Syncable, SyncJob
 from .log import LogSettings
 from .log_starts import LogStarts
 from .mapped_file import FilePool
@@ -81,7 +81,7 @@ class DataDir:
             os.close(self._lock)
             raise
         self.flusher = Flusher(deliver)
-        self.disposal = Disposal(clock, self._log_starts.write_durably)
+        self.disposal = Disposal(clock, self._log_starts.write)
         self._pool = FilePool()
         for left in path.glob(f"*{DELETED_SUFFIX}"):
             self.disposal.remove(partial(files.remove_tree, left), 0)
@@ -139,6 +139,7 @@ class DataDir:
         if not is_sound:
             recovery_point = 0
         try:
+            self._log_starts.settle((topic, partition))
             self._claim(folder, topic_id)
             log = open_log(
                 folder,
@@ -195,10 +196,7 @@ class DataDir:
         self._recovery_points.pop((topic, partition), None)
         self._clean_offsets.pop((topic, partition), None)
         if self._log_starts.forget((topic, partition)):
-            try:
-                self._log_starts.write()
-            except StorageError as error:
-                logger.error("%s", error)
+            self.flusher.request(self._log_starts)
         self.flusher.request(self)  # a new topic of that name must not find the old recovery point after a crash
         folder = self.path / f"{topic}-{partition}"
         gone = folder.with_name(self._aside_name(folder.name, DELETED_SUFFIX))
@@ -223,12 +221,12 @@ class DataDir:
         self.disposal.retire(log, segments)
         self.flusher.request(self.disposal)
 
-    def note_log_starts(self) -> None:
-        """Remember where each log begins now, so that it survives the death of the process. Raises StorageError."""
+    def note_log_starts(self) -> Syncable:
+        """Take note of where each log begins now, and return what makes it last when it is synced."""
         for key, log in self.logs.items():
             if log.log_start_offset:  # also where a segment begins: the one before may not be gone when we die
                 self._log_starts.note(key, log.log_start_offset)
-        self._log_starts.write()
+        return self._log_starts
 
     def clean_offset(self, topic: str, partition: int) -> int:
         """Return up to where an open log was compacted, or where it begins if that is later or not known."""

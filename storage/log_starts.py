@@ -4,9 +4,9 @@ import logging
 import threading
 from pathlib import Path
 
-from . import files
-from .checkpoints import encode_offsets, read_offsets
-from .errors import StorageError
+from .checkpoints import read_offsets, write_offsets
+from .errors import LogOffline, StorageError
+from .flusher import SyncJob
 
 logger = logging.getLogger(__name__)
 
@@ -14,13 +14,17 @@ Key = tuple[str, int]
 
 
 class LogStarts:
-    """The offset at which each log begins, by topic and partition. One thread changes it."""
+    """The offset at which each log begins, by topic and partition. One thread changes it, any may write it.
+
+    It is on the disk whenever it was written: the file is replaced, and if it were not synced, the failure of the
+    power could take where all the other logs begin.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
-        self._version = 0
+        self._writing = threading.Lock()
         self._offsets: dict[Key, int] = {}
+        self._forgotten: set[Key] = set()
         try:
             self._offsets = read_offsets(path)
         except StorageError as error:
@@ -33,29 +37,27 @@ class LogStarts:
         self._offsets[key] = offset
 
     def forget(self, key: Key) -> bool:
-        """Return whether there was something to forget."""
-        return self._offsets.pop(key, None) is not None
+        """Return whether there was something to forget, and to write."""
+        is_known = self._offsets.pop(key, None) is not None
+        if is_known:
+            self._forgotten.add(key)
+        return is_known
+
+    def settle(self, key: Key) -> None:
+        """See that what was forgotten does not come back for a new log of that name; may block. Raises OSError."""
+        if key in self._forgotten:
+            self.write()
 
     def write(self) -> None:
-        """Make what was noted survive the death of the process. Raises StorageError."""
-        try:
-            with self._lock:
-                self._version += 1
-                files.replace(self._path, encode_offsets(self._offsets))
-        except OSError as error:
-            raise StorageError(f"cannot write {self._path.name}: {error.strerror}") from error
+        """Bring it to the disk; blocks. Raises OSError."""
+        with self._writing:
+            forgotten = self._forgotten.copy()
+            write_offsets(self._path, self._offsets.copy())
+            self._forgotten -= forgotten
 
-    def write_durably(self) -> None:
-        """Make it survive the death of the machine; blocks, from another thread. Raises OSError.
+    def sync_job(self) -> SyncJob:
+        return SyncJob(self.write, lambda: None, self._failed)
 
-        ``write`` does not wait for it: what it has written meanwhile is newer, and gets its turn here.
-        """
-        temporary = self._path.with_name(self._path.name + ".synced.tmp")
-        while True:
-            version = self._version
-            files.write(temporary, encode_offsets(self._offsets.copy()), is_synced=True)
-            with self._lock:
-                if version == self._version:
-                    files.rename(temporary, self._path)
-                    break
-        files.sync_directory(self._path.parent)
+    def _failed(self, error: OSError) -> LogOffline:
+        logger.error("cannot write %s: %s", self._path, error)
+        return LogOffline(f"cannot write {self._path.name}: {error.strerror}", may_pass=True)

@@ -34,8 +34,8 @@ def _refused(request: DeleteRecordsRequest, code: ErrorCode) -> DeleteRecordsRes
 
 
 @handles(DeleteRecordsRequest, refuse=_refused)
-def delete_records(request: DeleteRecordsRequest, context: Context) -> DeleteRecordsResponse:
-    """Move each log start offset; it survives the death of the process from the answer on.
+async def delete_records(request: DeleteRecordsRequest, context: Context) -> DeleteRecordsResponse:
+    """Move each log start offset; it survives the death of the machine from the answer on.
 
     Records go from the disk when their whole segment is before the log start offset.
     """
@@ -52,5 +52,5 @@ def delete_records(request: DeleteRecordsRequest, context: Context) -> DeleteRec
             results.append(result)
         topics.append(DeleteRecordsTopicResult(name=topic.name, partitions=results))
     if any(result.low_watermark > 0 for topic in topics for result in topic.partitions):
-        context.broker.data_dir.note_log_starts()
+        await context.broker.request_sync(context.broker.data_dir.note_log_starts())
     return DeleteRecordsResponse(topics=topics)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 from threading import Event
 
 import pytest
@@ -15,9 +16,11 @@ from support.logs import (
     Settings,
     append,
     batch,
+    note_log_starts,
     read_all,
     sync,
 )
+from support.power import Disk
 
 from barnabas.protocol.records import read_header
 from barnabas.storage import files as storage_files
@@ -55,6 +58,23 @@ def files(log: SegmentedLog, suffix: str) -> list[int]:
 
 def offsets(log: SegmentedLog) -> list[int]:
     return [read_header(content).base_offset for content in read_all(log)]
+
+
+def test_where_the_other_logs_begin_is_not_forgotten_when_the_power_fails(tmp_path: Path) -> None:
+    process = DataDirProcess(tmp_path / "data")
+    process.path.mkdir()
+    disk = Disk(process.path)
+    with disk.installed():
+        data_dir = process.start()
+        for partition in range(2):
+            append(process.open(partition=partition), batch(5))
+            data_dir.logs["t", partition].delete_before(3 + partition)
+            note_log_starts(data_dir)
+        for seed in range(30):
+            disk.fail(tmp_path / str(seed), Random(seed))
+        process.stop()
+    for seed in range(30):
+        assert read_offsets(tmp_path / str(seed) / LOG_STARTS_FILE) == {("t", 0): 3, ("t", 1): 4}
 
 
 # One log
@@ -191,7 +211,7 @@ def fill(process: DataDirProcess, topic: str = "t", topic_id: bytes = TOPIC_ID) 
 def test_a_start_that_was_noted_is_known_to_the_next_process(process: DataDirProcess, how: str, offset: int) -> None:
     data_dir = process.start()
     fill(process).delete_before(offset)
-    data_dir.note_log_starts()
+    note_log_starts(data_dir)
     getattr(process, how)()
     process.start()
     assert offsets(process.open()) == list(range(offset, 8))
@@ -206,7 +226,7 @@ def test_a_start_that_was_noted_counts_though_no_file_was_deleted(
     monkeypatch.setattr(Segment, "unlink", Segment.close)
     data_dir = process.start()
     fill(process).delete_before(offset)
-    data_dir.note_log_starts()
+    note_log_starts(data_dir)
     process.crash()
     monkeypatch.undo()
     process.start()
@@ -219,7 +239,7 @@ def test_logs_that_are_not_open_keep_their_start(process: DataDirProcess) -> Non
         process.start()
         fill(process, name).delete_before(3)
         assert process.data_dir is not None
-        process.data_dir.note_log_starts()
+        note_log_starts(process.data_dir)
         process.stop()
     process.start()
     assert [process.open(name).log_start_offset for name in ("t", "u")] == [3, 3]
@@ -228,7 +248,7 @@ def test_logs_that_are_not_open_keep_their_start(process: DataDirProcess) -> Non
 def test_the_start_of_a_deleted_topic_is_forgotten(process: DataDirProcess) -> None:
     data_dir = process.start()
     fill(process).delete_before(1)
-    data_dir.note_log_starts()
+    note_log_starts(data_dir)
     data_dir.remove_log("t", 0)
     assert fill(process, topic_id=bytes(16)).log_start_offset == 0
     process.crash()
@@ -249,10 +269,25 @@ def test_a_new_topic_keeps_its_files_when_those_of_an_old_one_of_that_name_go(pr
     assert files(log, LOG_SUFFIX) == [0, 2, 4, 6]
 
 
+def test_the_start_of_a_deleted_topic_is_not_that_of_a_new_one_of_its_name(
+    process: DataDirProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing brings to the disk that it was forgotten."""
+    data_dir = process.start()
+    fill(process).delete_before(5)
+    note_log_starts(data_dir)
+    monkeypatch.setattr(data_dir.flusher, "request", lambda *_: None)
+    data_dir.remove_log("t", 0)
+    append(process.open(topic_id=bytes(16)), batch())
+    process.crash()
+    process.start()
+    assert offsets(process.open(topic_id=bytes(16))) == [0]
+
+
 def test_the_file_is_kafkas(process: DataDirProcess) -> None:
     data_dir = process.start()
     fill(process).delete_before(3)
-    data_dir.note_log_starts()
+    note_log_starts(data_dir)
     assert (process.path / LOG_STARTS_FILE).read_text() == "0\n1\nt 0 3\n"
     assert read_offsets(process.path / LOG_STARTS_FILE) == {("t", 0): 3}
 
@@ -262,7 +297,7 @@ def test_a_file_that_makes_no_sense_costs_nothing_but_deletions(
 ) -> None:
     data_dir = process.start()
     fill(process).delete_before(3)
-    data_dir.note_log_starts()
+    note_log_starts(data_dir)
     process.stop()
     (process.path / LOG_STARTS_FILE).write_text("nonsense")
     process.start()
@@ -279,5 +314,5 @@ def test_a_start_that_cannot_be_noted_is_told(process: DataDirProcess, monkeypat
 
     monkeypatch.setattr(storage_files, "rename", full)
     with pytest.raises(StorageError, match="No space left"):
-        data_dir.note_log_starts()
+        note_log_starts(data_dir)
     monkeypatch.undo()

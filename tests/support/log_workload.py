@@ -21,7 +21,7 @@ from barnabas.storage.log import Appended
 from barnabas.storage.segments import SegmentedLog
 
 from .log_model import LogModel
-from .logs import START_MS, TOPIC_ID, Settings
+from .logs import START_MS, TOPIC_ID, Settings, note_log_starts
 from .power import Disk, Stopped
 
 PARTITIONS = 2
@@ -245,14 +245,14 @@ class Workload:
 
     def delete(self, log: SegmentedLog, model: LogModel) -> None:
         assert self.data_dir is not None
-        if self.data_dir._log_starts_lock.locked():
+        if self.data_dir._log_starts._writing.locked():
             return  # the flusher's thread would have to go on first
         bases = [header.base_offset for header, _ in model.history]
         offset = self.random.choice([self.random.randint(model.start, model.end), model.end, *bases[-3:]])
         model.start_asked = max(model.start, offset)
         assert log.delete_before(offset) == model.start_asked
         model.start = model.start_asked
-        self.data_dir.note_log_starts()
+        note_log_starts(self.data_dir)
         model.start_noted = model.start_synced = model.start
 
     def flush(self, *_: object) -> None:

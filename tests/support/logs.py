@@ -99,6 +99,16 @@ def sync(log: SegmentedLog) -> None:
     job.finish()
 
 
+def note_log_starts(data_dir: DataDir) -> None:
+    """Make it last where the logs begin, as DeleteRecords does."""
+    job = data_dir.note_log_starts().sync_job()
+    try:
+        job.work()
+    except OSError as error:
+        raise job.fail(error) from error
+    job.finish()
+
+
 class LogFolder:
     """A data directory with the one partition "t-0", opened and closed without the rest of a data directory."""
 
