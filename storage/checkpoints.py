@@ -69,7 +69,10 @@ class LeaderEpochs:
     def assign(self, epoch: int, start_offset: int) -> None:
         """Note that ``epoch`` begins at ``start_offset``, if it is newer than the latest. Raises OSError."""
         if epoch > self.latest:
-            self._replace([*self.starts, (epoch, start_offset)])
+            # Another may have been noted for a record that could not be written then.
+            self._replace(
+                [*((known, start) for known, start in self.starts if start < start_offset), (epoch, start_offset)]
+            )
 
     def recall(self, offset: int, batches: Iterable[BatchHeader]) -> None:
         """Take what lies at ``offset`` and beyond from the ``batches`` that are there, in order. Raises OSError."""

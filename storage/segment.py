@@ -92,9 +92,10 @@ class Segment:
     @classmethod
     def create(cls, directory: Path, base_offset: int, created_ms: int, pool: FilePool, mark: str = "") -> "Segment":
         """Make an empty segment. Raises OSError, FileExistsError among them."""
+        # One that was put aside may have had this name. First, as it may fail, and the segment is made only once.
+        files.unlink(directory / (file_name(base_offset, TRANSACTION_INDEX_SUFFIX) + mark))
         files.close(files.open_file(directory / (file_name(base_offset, LOG_SUFFIX) + mark), files.CREATE))
         segment = cls(directory, base_offset, created_ms, pool, mark)
-        files.unlink(segment.aborted.path)  # one that was put aside may have had this name
         segment.is_indexed = True
         return segment
 

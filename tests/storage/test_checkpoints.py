@@ -96,6 +96,12 @@ def test_recalling_takes_the_epochs_of_the_batches_that_are_there(epochs, tmp_pa
     assert LeaderEpochs(tmp_path / "leader-epoch-checkpoint").starts == epochs.starts
 
 
+def test_an_epoch_without_a_record_gives_way_to_the_next(epochs):
+    epochs.assign(8, 50)
+    epochs.assign(9, 50)
+    assert epochs.starts == [(2, 10), (3, 20), (7, 30), (9, 50)]
+
+
 def test_the_epoch_file_is_kafkas(epochs, tmp_path):
     assert (tmp_path / "leader-epoch-checkpoint").read_bytes() == b"0\n3\n2 10\n3 20\n7 30\n"
 

@@ -360,3 +360,19 @@ def test_every_file_is_let_go(log):
     assert len(os.listdir("/proc/self/fd")) > before
     log.let_go()
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_roll_that_failed_is_tried_again(tmp_path, monkeypatch):
+    log = LogFolder(tmp_path / "data", Settings(segment_bytes=200)).open()
+    append(log, batch())
+    unlink = files.unlink
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(files, "unlink", full)
+    with pytest.raises(LogOffline):
+        append(log, batch(size=100))
+    monkeypatch.setattr(files, "unlink", unlink)
+    assert append(log, batch(size=100)).base_offset == 1
+    log.let_go()
