@@ -382,3 +382,30 @@ def test_what_is_checked_is_read_by_calls_so_that_an_error_of_the_disk_is_an_err
     again = folder.open(0)
     assert again.size_bytes == size
     again.let_go()
+
+
+def test_a_segment_that_ends_at_the_recovery_point_is_synced_again_after_a_crash(folder):
+    """Its length may have been changed for its map by the process that died."""
+    fill(folder)
+    log = folder.open()
+    (second, third) = log._bases[1:3]
+    log.let_go()
+    log = folder.open(recovery_point=third)
+    assert second in [segment.base_offset for segment in log.unsynced]
+    assert 0 not in [segment.base_offset for segment in log.unsynced]
+    log.let_go()
+
+
+def test_a_producer_whose_batches_were_all_deleted_is_known_after_a_crash(folder):
+    """By the snapshot with which the log begins, though that lies behind the recovery point."""
+    log = folder.open()
+    repeated = batch(producer_id=7, producer_epoch=0, base_sequence=0)
+    append(log, bytearray(repeated))
+    for _ in range(30):
+        append(log, batch(size=100))
+    start = log._bases[1]
+    log.let_go()
+    log = folder.open(recovery_point=0, log_start_offset=start)
+    assert log._bases[0] == start
+    assert append(log, repeated).base_offset == 0
+    log.let_go()
