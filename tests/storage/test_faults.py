@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.log_model import LogModel
 from support.log_workload import Complaints, Workload, one_thread
-from support.logs import Settings
+from support.logs import Settings, note_log_starts
 
 from barnabas.storage import files
 from barnabas.storage.errors import StorageError
@@ -165,7 +165,7 @@ def delete(back: int) -> Step:
         model.start_asked = max(model.start, model.end - back)
         log.delete_before(model.start_asked)
         model.start = model.start_asked
-        workload.data_dir.note_log_starts()
+        note_log_starts(workload.data_dir)
         model.start_noted = model.start_synced = model.start
 
     return run
