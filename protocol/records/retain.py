@@ -21,7 +21,7 @@ from .builder import NO_TIMESTAMP, build_batch
 from .checksum import crc32c
 from .compression import DECOMPRESSED_BYTES_MAX, compress
 from .errors import BatchCorrupt
-from .record import payload, records
+from .record import INT64_MAX, payload, records
 from .varint import read_varint, read_varlong
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def keyed(batch: memoryview, header: BatchHeader) -> Iterator[tuple[int, bytes |
     """Yield offset and key of each record. Raises BatchCorrupt."""
     data = payload(batch, header, DECOMPRESSED_BYTES_MAX)
     base_offset = header.base_offset
-    for _, _, _, offset_delta, key, _ in _outlines(data, header.records_count):
+    for _, _, _, offset_delta, key, _ in _outlines(data, header):
         yield base_offset + offset_delta, key
 
 
@@ -50,7 +50,7 @@ def retain(batch: memoryview, header: BatchHeader, keeps: Keeps, delete_horizon_
     offsets: set[int] = set()
     has_tombstone = False
     latest = NO_TIMESTAMP
-    for start, end, timestamp_delta, offset_delta, key, has_value in _outlines(data, header.records_count):
+    for start, end, timestamp_delta, offset_delta, key, has_value in _outlines(data, header):
         if keeps(header.base_offset + offset_delta, key, has_value):
             kept.append(data[start:end])
             offsets.add(header.base_offset + offset_delta)
@@ -64,6 +64,8 @@ def retain(batch: memoryview, header: BatchHeader, keeps: Keeps, delete_horizon_
         return batch
     if header.attributes & TIMESTAMP_TYPE_MASK:
         latest = header.max_timestamp
+    if latest > INT64_MAX:
+        raise BatchCorrupt("a timestamp does not fit 64 bits")
     body = compress(header.codec, b"".join(kept))
     return _sealed(header._replace(max_timestamp=latest, records_count=len(kept)), body)
 
@@ -85,21 +87,25 @@ def emptied(header: BatchHeader) -> bytes:
 def _with_horizon(batch: memoryview, header: BatchHeader, offsets: set[int] | range, delete_horizon_ms: int) -> bytes:
     """Write the batch anew: the horizon takes the place of the base timestamp, on which all others rest."""
     is_stamped = bool(header.attributes & TIMESTAMP_TYPE_MASK)
-    return build_batch(
-        (record for record in records(batch) if record.offset in offsets),
-        base_offset=header.base_offset,
-        codec=header.codec,
-        timestamp_type=header.timestamp_type,
-        producer_id=header.producer_id,
-        producer_epoch=header.producer_epoch,
-        base_sequence=header.base_sequence,
-        leader_epoch=header.partition_leader_epoch,
-        is_transactional=header.is_transactional,
-        is_control=header.is_control,
-        last_offset=header.last_offset,
-        max_timestamp=header.max_timestamp if is_stamped else None,
-        delete_horizon_ms=delete_horizon_ms,
-    )
+    kept = [record for record in records(batch) if record.offset in offsets]
+    try:
+        return build_batch(
+            kept,
+            base_offset=header.base_offset,
+            codec=header.codec,
+            timestamp_type=header.timestamp_type,
+            producer_id=header.producer_id,
+            producer_epoch=header.producer_epoch,
+            base_sequence=header.base_sequence,
+            leader_epoch=header.partition_leader_epoch,
+            is_transactional=header.is_transactional,
+            is_control=header.is_control,
+            last_offset=header.last_offset,
+            max_timestamp=header.max_timestamp if is_stamped else None,
+            delete_horizon_ms=delete_horizon_ms,
+        )
+    except ValueError as error:  # offsets out of order, a time that is too far from the horizon
+        raise BatchCorrupt(str(error)) from error
 
 
 def _sealed(header: BatchHeader, body: bytes) -> bytes:
@@ -110,14 +116,15 @@ def _sealed(header: BatchHeader, body: bytes) -> bytes:
     return bytes(whole)
 
 
-def _outlines(data: bytes, count: int) -> Iterator[tuple[int, int, int, int, bytes | None, bool]]:
+def _outlines(data: bytes, header: BatchHeader) -> Iterator[tuple[int, int, int, int, bytes | None, bool]]:
     """Yield of each record where it begins and ends, timestamp and offset delta, key, and whether it has a value.
 
     Numbers of one byte, which most are, are read in place: compaction goes through every record twice.
     """
     position = 0
+    last_offset_delta = header.last_offset_delta
     try:
-        for _ in range(count):
+        for _ in range(header.records_count):
             start = position
             byte = data[position]
             length, position = (
@@ -131,6 +138,8 @@ def _outlines(data: bytes, count: int) -> Iterator[tuple[int, int, int, int, byt
             offset_delta, position = (
                 (byte >> 1, position + 1) if byte < 0x80 and not byte & 1 else read_varint(data, position)
             )
+            if not 0 <= offset_delta <= last_offset_delta:
+                raise BatchCorrupt(f"offset delta {offset_delta}, the last of the batch is {last_offset_delta}")
             byte = data[position]
             key_length, position = (
                 (byte >> 1, position + 1) if byte < 0x80 and not byte & 1 else read_varint(data, position)
