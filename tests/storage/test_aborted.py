@@ -124,6 +124,46 @@ def test_an_entry_whose_marker_could_not_be_written_is_taken_back(log, monkeypat
     assert read_entries(segment.aborted.path) == [AbortedTransaction(1, 0, 2, 3)]
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_began_before_the_log_does_is_indexed_once_after_a_crash(tmp_path, number):
+    """Of a transaction that another one was inside of the beginning is deleted; its entry stays in its place."""
+    folder = LogFolder(tmp_path / "data")
+    log = folder.open()
+    append(log, data(1, 0))
+    log.roll()
+    append(log, data(1, 1))
+    append(log, data(2, 0))
+    end(log, 2, False)
+    end(log, number, False)
+    before = log.segments[-1].aborted.entries[:]
+    log.roll()
+    log.delete_before(1)
+    log.let_go()
+    again = folder.open(0, 1)
+    found = read_entries(again.segments[0].aborted.path)
+    assert [entry[:3] for entry in found] == [entry[:3] for entry in before]
+    folder.close(again)
+    assert folder.problems() == []
+
+
+def test_what_began_before_the_log_does_is_not_aborted_by_a_marker_that_is_lost(tmp_path):
+    folder = LogFolder(tmp_path / "data")
+    log = folder.open()
+    append(log, data(1, 0))
+    log.roll()
+    append(log, data(1, 1))
+    log.roll()
+    end(log, 1, False)
+    log.delete_before(1)
+    log.let_go()
+    active = log.segments[-1].path(".log")
+    active.write_bytes(active.read_bytes()[:-1])
+    again = folder.open(0, 1)
+    assert read_entries(again.segments[-1].aborted.path) == []
+    end(again, 1, True)
+    assert again.aborted(1, len(again.read(1, 2**20, True).batches)) == []
+
+
 def spoil(path: Path, how: str) -> None:
     content = path.read_bytes()
     path.write_bytes(
