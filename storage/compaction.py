@@ -89,7 +89,7 @@ def compact(plan: Plan, pace: Pace) -> Outcome:
     try:
         for source in sources:
             source.ensure_indexes()
-        aborted = sorted((entry for entry in _all_aborted(directory)), key=lambda entry: entry.first_offset)
+        aborted = sorted(_all_aborted(directory, plan.bases[0]), key=lambda entry: entry.first_offset)
         latest = _Latest(plan.memory_bytes)
         clean_offset = latest.learn(sources, plan, aborted, pace)
         ends = [*plan.bases[1:], plan.end_offset]
@@ -103,10 +103,13 @@ def compact(plan: Plan, pace: Pace) -> Outcome:
             source.close()
 
 
-def _all_aborted(directory: Path) -> Iterable[AbortedTransaction]:
-    """Yield the aborted transactions of the whole log: one may end behind the last segment that is cleaned."""
+def _all_aborted(directory: Path, log_start: int) -> Iterable[AbortedTransaction]:
+    """Yield the aborted transactions of the whole log: one may end behind the last segment that is cleaned.
+
+    There may be files of segments before ``log_start``, which the log has parted with.
+    """
     for path in directory.glob(f"*{LOG_SUFFIX}"):
-        if path.stem.isdigit():
+        if path.stem.isdigit() and int(path.stem) >= log_start:
             yield from Segment(directory, int(path.stem), 0).aborted.entries
 
 

@@ -38,6 +38,8 @@ class Settings:
     is_deleting: bool = True
     retention_ms: int = 7 * 24 * 3600 * 1000
     retention_bytes: int = -1
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
     max_compaction_lag_ms: int = FOREVER
 
 
