@@ -19,6 +19,7 @@ from ..protocol.records import (
     read_end_transaction_marker,
     retain,
     retain_marker,
+    verify,
 )
 from . import files
 from .aborted import AbortedTransaction
@@ -263,6 +264,7 @@ class _Job:
             for source in group:
                 for batch, header in _whole(source):
                     self._pace(len(batch))
+                    verify(batch)  # what is written anew gets a checksum that is right
                     kept = self._kept(batch, header, end_offset, target)
                     if kept is not None:
                         self._append(target, kept, header)
