@@ -141,7 +141,9 @@ class ReadableLog:
         end = max(segment.position_before_timestamp(timestamp_ms), segment.position_before(offset))
         for position, header in segment.headers(end):
             end = position + header.size_bytes
-            if header.max_timestamp >= timestamp_ms and header.last_offset >= offset:
+            if header.max_timestamp < timestamp_ms or header.last_offset < offset:
+                continue
+            if header.records_count:  # compaction has left the time of the others with them
                 return segment.view(position, end)
         if end < segment.size:
             raise LogCorrupt(f"{segment.path(LOG_SUFFIX)}: no batch at position {end}")

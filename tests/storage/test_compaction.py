@@ -301,6 +301,18 @@ def test_the_indexes_of_a_cleaned_segment_find_what_is_in_it(folder, log):
     again.let_go()
 
 
+def test_a_batch_that_was_emptied_is_not_what_a_timestamp_stands_for(log):
+    write(log, (A, b"1"), timestamp=START_MS + 50, producer_id=1, producer_epoch=0, base_sequence=0)
+    write(log, (A, b"2"), timestamp=START_MS + 40)
+    roll(log)
+    write(log, (A, b"3"), timestamp=START_MS + 60)
+    compacted(log, NOW)
+    assert batches(log) == [(0, 0, 0), (1, 1, 1), (2, 2, 1)]
+    found = log.batch_at_or_after(START_MS + 45)
+    assert found is not None
+    assert read_header(found).base_offset == 2
+
+
 # Damage
 
 
