@@ -376,3 +376,20 @@ def test_a_roll_that_failed_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "unlink", unlink)
     assert append(log, batch(size=100)).base_offset == 1
     log.let_go()
+
+
+def test_a_full_segment_is_read_anew_without_making_its_file_longer(tmp_path, monkeypatch):
+    """Whoever dies, or looks at it, in that moment would find zeros behind its batches."""
+    folder = LogFolder(tmp_path / "data")
+    log = folder.open()
+    sent = batch(size=100)
+    append(log, sent)
+    log.roll()
+    log.segments[0].close()
+
+    def refuse(descriptor: int, size: int) -> None:
+        raise AssertionError("the file is made longer")
+
+    monkeypatch.setattr("barnabas.storage.files.truncate", refuse)
+    assert log.read(0, 2**20, True).batches == sent
+    log.let_go()
