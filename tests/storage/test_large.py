@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.logs import START_MS, LogFolder, Settings, append, batch, read_all
 
-from barnabas.protocol.records import HEADER, LOG_OVERHEAD, MAGIC
+from barnabas.protocol.records import ATTRIBUTES_OFFSET, BATCH_OVERHEAD, HEADER, LOG_OVERHEAD, MAGIC, crc32c
 from barnabas.storage import recovery, segment
 from barnabas.storage.mapped_file import FilePool
 from barnabas.storage.producers import ProducerStates
@@ -15,18 +15,22 @@ from barnabas.storage.segment import file_name
 
 SEGMENT_BYTES = 2**30
 BATCH_BYTES = 2**20
+# What follows the CRC in the header of each batch: one record of one time and of no producer.
+REST = (0, 0, START_MS, START_MS, -1, -1, -1, 1)
 
 
 def write_sparse(folder: Path, count: int) -> None:
     """Segments of a GiB each, in batches of a MiB of which only the header is on the disk."""
     folder.mkdir()
     per_segment = SEGMENT_BYTES // BATCH_BYTES
+    covered = HEADER.pack(0, 0, 0, MAGIC, 0, *REST)[ATTRIBUTES_OFFSET:] + bytes(BATCH_BYTES - BATCH_OVERHEAD)
+    crc = crc32c(covered)
     for number in range(count):
         base = number * per_segment
         with (folder / file_name(base, ".log")).open("wb") as file:
             for at in range(per_segment):
-                place = (base + at, BATCH_BYTES - LOG_OVERHEAD, 0, MAGIC, 0, 0, 0)
-                os.pwrite(file.fileno(), HEADER.pack(*place, START_MS, START_MS, -1, -1, -1, 1), at * BATCH_BYTES)
+                header = HEADER.pack(base + at, BATCH_BYTES - LOG_OVERHEAD, 0, MAGIC, crc, *REST)
+                os.pwrite(file.fileno(), header, at * BATCH_BYTES)
             file.truncate(SEGMENT_BYTES)
         index = b"".join(
             at.to_bytes(4, "big") + (at * BATCH_BYTES).to_bytes(4, "big") for at in range(1, per_segment, 8)
