@@ -1,6 +1,6 @@
 """Which transactions were aborted: one index beside each segment, in Kafka's format (TransactionIndex, AbortedTxn).
 
-An entry belongs to the segment that holds the marker. The file exists only where there is an entry, and each is
+An entry belongs to the segment that holds the marker. There need be no file where there is no entry, and each is
 written before its marker: an entry without a marker is dropped by the recovery, a marker without an entry would let
 aborted records through.
 """
@@ -49,6 +49,10 @@ class TransactionIndex:
         if self._entries is None:
             self._entries = read_entries(self.path)
         return self._entries
+
+    def make_file(self) -> None:
+        """Have a file though there is no entry, which can take the place of one that has some. Raises OSError."""
+        files.write(self.path, b"")
 
     def append(self, aborted: AbortedTransaction) -> None:
         """Write an entry behind the others; all of it or, with OSError, none."""

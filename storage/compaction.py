@@ -261,6 +261,8 @@ class _Job:
             files.unlink(Path(f"{first.path(suffix)}{CLEANED_MARK}"))
         target = Segment.create(first.directory, first.base_offset, 0, self._pool, CLEANED_MARK)
         try:
+            if first.aborted.path.exists():
+                target.aborted.make_file()
             for source in group:
                 for batch, header in _whole(source):
                     self._pace(len(batch))

@@ -38,6 +38,13 @@ def complete(log: SegmentedLog, swap: Segment, replaced: list[Segment]) -> None:
             _take_place(swap, replaced)
 
 
+def discard(swap: Segment) -> None:
+    """Remove a swap that the log did not take; blocks. Raises OSError."""
+    swap.rename(CLEANED_MARK, has_snapshot=False)  # from now on it is not whole
+    files.sync_directory(swap.directory)
+    swap.unlink()
+
+
 def complete_interrupted(directory: Path) -> None:
     """Do what a process that died has left to do. Raises OSError.
 
@@ -58,7 +65,7 @@ def complete_interrupted(directory: Path) -> None:
             segment.unlink()
         logger.info("%s: completed a compaction that was interrupted", swap.path(LOG_SUFFIX))
     for left in directory.glob(f"*{SWAP_MARK}"):
-        files.unlink(left)
+        files.rename(left, left.with_suffix(""))  # the log has its name already
 
 
 def _take_place(swap: Segment, replaced: list[Segment]) -> None:
@@ -66,8 +73,9 @@ def _take_place(swap: Segment, replaced: list[Segment]) -> None:
         # The state of the producers at its beginning has not changed.
         segment.rename(DELETED_MARK, has_snapshot=segment.base_offset != swap.base_offset)
     files.sync_directory(swap.directory)
-    swap.rename("", has_snapshot=False)
-    files.sync_directory(swap.directory)
+    if not swap.is_retired:  # the log may have parted with it already
+        swap.rename("", has_snapshot=False)
+        files.sync_directory(swap.directory)
 
 
 def _base(path: Path) -> int:

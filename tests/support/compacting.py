@@ -123,7 +123,7 @@ def take_over(
         replaced = log.replace(segment, cleaned.bases)
         with mortal:
             if replaced is None:
-                segment.unlink()
+                swap.discard(segment)
                 remove_cleaned(log.directory)
                 return False
         meanwhile()
