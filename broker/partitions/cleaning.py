@@ -147,7 +147,10 @@ class Cleaning:
             outcome = await self._in_thread(partial(worker.clean, plan))
             is_whole = True
             for cleaned in outcome.segments:
-                is_whole = await self._swap(log, cleaned) and is_whole
+                is_whole = await self._swap(log, cleaned)
+                if not is_whole:  # a tombstone may not go before what it stands for has gone
+                    await self._in_thread(partial(_remove_cleaned, log))
+                    break
         except (CleaningFailed, OSError) as error:
             await self._in_thread(partial(_remove_cleaned, log))
             number = error.number if isinstance(error, CleaningFailed) else error.errno
@@ -187,7 +190,7 @@ class Cleaning:
         segment = await self._in_thread(partial(swap.prepare, log.directory, cleaned.bases[0]))
         replaced = log.replace(segment, cleaned.bases)
         if replaced is None:
-            await self._in_thread(segment.unlink)
+            await self._in_thread(partial(swap.discard, segment))
             return False
         try:
             await self._in_thread(partial(swap.complete, log, segment, replaced))
