@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from .clock import Clock, SystemClock
 from .compaction import Cleaned, Outcome, Plan, compact
@@ -35,7 +36,10 @@ class CleanerProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._is_stopped = False
         self._in_use = threading.Lock()
+        # Held for a moment: either no process is started any more, or ``stop`` sees it.
+        self._starting = threading.Lock()
 
     def clean(self, plan: Plan) -> Outcome:
         """Have a plan carried out; blocks. Raises CleaningFailed."""
@@ -57,29 +61,43 @@ class CleanerProcess:
         return Outcome(**answer | {"segments": [Cleaned(bases) for bases in answer["segments"]]})
 
     def _running(self) -> "subprocess.Popen[str]":
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                # Not with the modules of whatever directory the broker was started in.
-                [sys.executable, "-P", "-m", __name__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                # A signal from the terminal is for the broker, which stops the cleaner then.
-                start_new_session=True,
-            )
-        return self._process
+        with self._starting:
+            if self._is_stopped:
+                raise CleaningFailed("the cleaner was stopped")
+            if self._process is not None and self._process.poll() is not None:
+                _close(self._process)
+                self._process = None
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    # Not with the modules of whatever directory the broker was started in.
+                    [sys.executable, "-P", "-m", __name__, str(os.getpid())],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    # A signal from the terminal is for the broker, which stops the cleaner then.
+                    start_new_session=True,
+                )
+            return self._process
 
     def stop(self) -> None:
-        """End the process, whatever it does; what it was asked fails. From any thread."""
-        process = self._process
+        """End the process for good, whatever it does; what it was asked fails. From any thread."""
+        with self._starting:
+            self._is_stopped = True
+            process = self._process
         if process is not None:
             process.kill()
             with self._in_use:
                 process.wait()
-                for pipe in (process.stdin, process.stdout):
-                    if pipe is not None:
-                        pipe.close()
+                _close(process)
                 self._process = None
+
+
+def _close(process: "subprocess.Popen[str]") -> None:
+    """Close the pipes of a process that has ended."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):  # it has not read all that was meant for it
+                pipe.close()
 
 
 def limited(
@@ -107,8 +125,8 @@ def limited(
 
 
 def main() -> None:
-    """Carry out plans from the standard input."""
-    parent = os.getppid()
+    """Carry out plans from the standard input. The argument is the process that they come from."""
+    parent = int(sys.argv[1])
     os.nice(NICENESS)
     for line in sys.stdin:
         plan = Plan(**json.loads(line))
