@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..protocol.records import BatchCorrupt, BatchHeader, ControlType, read_end_transaction_marker
+from ..protocol.records import (
+    BatchCorrupt,
+    BatchHeader,
+    ControlType,
+    EndTransactionMarker,
+    read_end_transaction_marker,
+)
 from .aborted import TRANSACTION_INDEX_SUFFIX, read_entries
 from .checkpoints import LeaderEpochs, read_offsets
 from .clock import SystemClock
@@ -25,10 +31,27 @@ from .datadir import (
 )
 from .errors import StorageError
 from .index import IndexCorrupt, OffsetIndex, TimeIndex
+from .producer_check import ProducerCheck
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE
 from .recovery import Damage, sound_batches
-from .segment import INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX, TIME_INDEX_SUFFIX, Segment
+from .segment import (
+    CLEANED_MARK,
+    DELETED_MARK,
+    INDEX_SUFFIX,
+    LOG_SUFFIX,
+    SNAPSHOT_SUFFIX,
+    SWAP_MARK,
+    TIME_INDEX_SUFFIX,
+    Segment,
+)
+
+# What files are that have such names; the next start removes or renames them.
+_LEFT_OVER = {
+    CLEANED_MARK: "was written by a compaction that did not finish",
+    SWAP_MARK: "was written by a compaction and has not taken its place yet",
+    DELETED_MARK: "is not a part of the log any more",
+}
 
 
 class Finding(NamedTuple):
@@ -125,9 +148,15 @@ class _Walk:
 
     def _check_partition(self, folder: Path) -> None:
         self._readable(folder / LEADER_EPOCH_FILE, LeaderEpochs)
-        for path in folder.glob(f"*{SNAPSHOT_SUFFIX}"):
-            self._readable(path, ProducerStates.read_snapshot)
-        self.open: set[int] = set()
+        for mark in (CLEANED_MARK, SWAP_MARK, DELETED_MARK):
+            for path in sorted(folder.glob(f"*{mark}")):
+                self.note(path, _LEFT_OVER[mark])
+        snapshots = {
+            int(path.stem): ProducerStates.read_snapshot(path)
+            for path in folder.glob(f"*{SNAPSHOT_SUFFIX}")
+            if self._readable(path, ProducerStates.read_snapshot) and path.stem.isdigit()
+        }
+        self.producers = ProducerCheck(folder, snapshots, self.problem if self.was_clean else self.note)
         bases = sorted(int(path.stem) for path in folder.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
         expected = 0
         for base in bases:
@@ -138,11 +167,13 @@ class _Walk:
                 expected = self._check_segment(segment, base, is_last=base == bases[-1])
             finally:
                 segment.close()
+        self.producers.compare(expected)
 
     def _check_segment(self, segment: Segment, expected: int, is_last: bool) -> int:
         path = segment.path(LOG_SUFFIX)
         last_offsets: dict[int, int] = {}
         aborted: list[tuple[int, int]] = []
+        markers: set[tuple[int, int]] = set()
         self.size_bytes += segment.size
         for found in sound_batches(segment, 0, expected):
             if isinstance(found, Damage):
@@ -152,43 +183,47 @@ class _Walk:
                 break
             position, header = found
             last_offsets[position] = header.last_offset
-            if self._aborts(segment, position, header):
-                aborted.append((header.producer_id, header.base_offset))
+            marker = self._marker(segment, position, header)
+            if marker is not None and marker.type is ControlType.ABORT:
+                markers.add((header.producer_id, header.base_offset))
+                if self.producers.is_open(header.producer_id):
+                    aborted.append((header.producer_id, header.base_offset))
+            self.producers.take(header, marker)
             expected = header.next_offset
             self.batches += 1
             self.records += header.records_count
         for finding in (
             *self._check_indexes(segment, last_offsets, expected),
-            *self._check_aborted(segment.path(TRANSACTION_INDEX_SUFFIX), aborted, expected),
+            *self._check_aborted(segment.path(TRANSACTION_INDEX_SUFFIX), aborted, markers),
         ):
             (self.problem if self.was_clean or not is_last else self.note)(*finding)
         return expected
 
-    def _aborts(self, segment: Segment, position: int, header: BatchHeader) -> bool:
-        """Keep track of open transactions; say whether the batch is the marker that aborts one."""
+    def _marker(self, segment: Segment, position: int, header: BatchHeader) -> EndTransactionMarker | None:
+        """Return how a batch ends a transaction, None when it does not."""
         if not header.is_control:
-            if header.is_transactional:
-                self.open.add(header.producer_id)
-            return False
+            return None
         try:
-            marker = read_end_transaction_marker(segment.view(position, position + header.size_bytes))
+            return read_end_transaction_marker(segment.view(position, position + header.size_bytes))
         except BatchCorrupt as error:
             self.problem(segment.path(LOG_SUFFIX), f"the control batch at position {position}: {error}")
-            return False
-        was_open = header.producer_id in self.open
-        self.open.discard(header.producer_id)
-        return marker is not None and was_open and marker.type is ControlType.ABORT
+            return None
 
-    def _check_aborted(self, path: Path, expected: list[tuple[int, int]], end: int) -> Iterator[tuple[Path, str]]:
-        """``expected``: producer id and marker's offset of what was aborted in the segment, as its batches tell."""
+    def _check_aborted(
+        self, path: Path, expected: list[tuple[int, int]], markers: set[tuple[int, int]]
+    ) -> Iterator[tuple[Path, str]]:
+        """``expected``: producer id and marker's offset of what was aborted in the segment, as its batches tell.
+
+        ``markers``: of all markers that abort, also where compaction or deletion has left nothing else.
+        """
         if path.exists() and not self._readable(path, read_entries):
             return
         found = {(entry.producer_id, entry.last_offset) for entry in read_entries(path)}
         for producer_id, offset in expected:
             if (producer_id, offset) not in found:
                 yield path, f"the transaction that producer {producer_id} aborts at offset {offset} is not in it"
-        if any(offset >= end for _, offset in found):
-            yield path, "points beyond the end of its segment"
+        for producer_id, offset in sorted(found - markers):
+            yield path, f"producer {producer_id} has no marker at offset {offset} that aborts anything"
 
     def _check_indexes(self, segment: Segment, last_offsets: dict[int, int], end: int) -> Iterator[tuple[Path, str]]:
         path = segment.path(INDEX_SUFFIX)
