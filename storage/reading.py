@@ -119,8 +119,8 @@ class ReadableLog:
         try:
             segment.warm(start, end)
         except OSError as error:
-            if segment.is_retired:
-                return  # the batches are held by their map, and its file is gone
+            if segment.is_retired or isinstance(error, FileNotFoundError):
+                return  # the batches are held by their map, and its file is gone, or is just being renamed
             raise self.failed(error) from error
 
     def batch_at_or_after(self, timestamp_ms: int, offset: int = 0) -> memoryview | None:

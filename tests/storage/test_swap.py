@@ -11,6 +11,7 @@ from barnabas.storage import swap
 from barnabas.storage.aborted import read_entries
 from barnabas.storage.clock import ManualClock
 from barnabas.storage.compaction import compact
+from barnabas.storage.mapped_file import MappedFile
 from barnabas.storage.segment import Segment
 from barnabas.storage.segments import SegmentedLog
 
@@ -177,3 +178,17 @@ def test_segments_that_are_gone_are_not_replaced(folder):
     swap.discard(segment)
     assert not list(folder.partition.glob("*.swap")) + list(folder.partition.glob(f"{0:020d}.*.cleaned"))
     folder.close(log)
+
+
+def test_a_segment_may_be_read_from_the_disk_while_it_is_renamed(folder, monkeypatch):
+    """Its name is another at that moment; that is no reason to take the partition offline."""
+    log = folder.open()
+    write(log, 6)
+    monkeypatch.setattr(MappedFile, "is_resident", lambda file, position: False)
+    found = log.read(0, 2**20, True)
+    assert found.warm is not None
+    log.segments[0].mark = ".swap"
+    found.warm()
+    log.segments[0].mark = ""
+    assert log.offline is None
+    log.let_go()
