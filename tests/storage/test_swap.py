@@ -20,8 +20,8 @@ INDEX = f"{0:020d}.txnindex"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> LogFolder:
-    return LogFolder(tmp_path / "data", Settings(is_compacted=True, segment_bytes=700), ManualClock(START_MS))
+def folder(fast_path: Path) -> LogFolder:
+    return LogFolder(fast_path / "data", Settings(is_compacted=True, segment_bytes=700), ManualClock(START_MS))
 
 
 def write(log: SegmentedLog, rounds: int) -> None:

@@ -278,7 +278,7 @@ def check_hostile(content: bytes) -> None:
 def test_every_byte_may_be_any_other(codec: Codec) -> None:
     batch = sample(codec)
     for position in range(len(batch)):
-        for mask in (0x01, 0x10, 0x40, 0x80, 0xFF):
+        for mask in (0x01, 0x40, 0xFF):
             content = bytearray(batch)
             content[position] ^= mask
             check_hostile(bytes(content))
