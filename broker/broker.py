@@ -22,8 +22,8 @@ from .partitions.cleaning import Cleaning
 from .partitions.fetch_sessions import FetchSessions
 from .partitions.markers import PartitionMarkers
 from .partitions.producer_ids import ProducerIds
+from .partitions.retention import Retention
 from .partitions.topics import Topics
-from .partitions.upkeep import Upkeep
 from .quotas import ClientQuotas
 from .registry import collect
 from .resources import ResourceType, StoredConfigs
@@ -40,7 +40,7 @@ HOUSEKEEPING_S = 1.0
 # No turn of the event loop without a rest, whatever log.cleaner.backoff.ms is.
 CLEANER_BACKOFF_MIN_S = 0.01
 # When old segments are looked for first, in case that is sooner than log.retention.check.interval.ms (as in Kafka).
-FIRST_UPKEEP_S = 30.0
+FIRST_RETENTION_S = 30.0
 
 
 class Broker:
@@ -64,7 +64,7 @@ class Broker:
     client_quotas: ClientQuotas
     scram_credentials: ScramCredentials
     topics: Topics
-    upkeep: Upkeep
+    retention: Retention
     cleaning: Cleaning
     fetch_sessions: FetchSessions
     groups: GroupCoordinator
@@ -87,7 +87,7 @@ class Broker:
             self.scram_credentials = ScramCredentials(self.catalog)
             self.config = _with_dynamics(self.config, self.stored_configs.dynamics(self.node_id))
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
-            self.upkeep = Upkeep(self.topics, self.data_dir, self.clock)
+            self.retention = Retention(self.topics, self.data_dir, self.clock)
             self.cleaning = Cleaning(self.topics, self.data_dir, self.clock, lambda: self.config)
             slots = self.config.int("max.incremental.fetch.session.cache.slots")
             self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
@@ -116,7 +116,7 @@ class Broker:
         self._every(milliseconds("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
         retention_s = milliseconds("log.retention.check.interval.ms") / 1000
-        self._every(retention_s, self._in_turn(self.upkeep.delete_expired), min(retention_s, FIRST_UPKEEP_S))
+        self._every(retention_s, self._in_turn(self.retention.delete_expired), min(retention_s, FIRST_RETENTION_S))
         self._every(self._cleaner_backoff_s, self._in_turn(self.cleaning.clean))
         self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
         cleanup = "transaction.remove.expired.transaction.cleanup.interval.ms"

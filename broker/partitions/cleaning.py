@@ -16,6 +16,7 @@ from ...storage.compaction import Plan
 from ...storage.dirtiness import Dirtiness, dirtiness
 from ...storage.errors import FULL, LogOffline
 from ...storage.files import unlink
+from ...storage.index import IndexCorrupt
 from ...storage.retention import Extent, extents_in
 from ...storage.segment import CLEANED_MARK
 
@@ -68,6 +69,7 @@ class Cleaning:
         is_enabled = self._config().bool("log.cleaner.enable")
         if not is_enabled or not any(topic.config.is_compacted for topic in self._topics):
             return
+        self._uncleanable = {partition for partition in self._uncleanable if not partition.is_gone}
         self._threads = ThreadPoolExecutor(thread_name_prefix="cleaner")
         try:
             self._workers = [CleanerProcess() for _ in range(self._config().int("log.cleaner.threads"))]
@@ -151,12 +153,14 @@ class Cleaning:
                 if not is_whole:  # a tombstone may not go before what it stands for has gone
                     await self._in_thread(partial(_remove_cleaned, log))
                     break
-        except (CleaningFailed, OSError) as error:
+        except (CleaningFailed, IndexCorrupt, LogOffline, OSError) as error:
             await self._in_thread(partial(_remove_cleaned, log))
-            number = error.number if isinstance(error, CleaningFailed) else error.errno
-            if number in _MAY_PASS or partition.is_gone or not self._workers:
+            if partition.is_gone or log.offline is not None:
+                return True
+            number = error.number if isinstance(error, CleaningFailed) else getattr(error, "errno", None)
+            if number in _MAY_PASS or not self._workers:
                 logger.warning("%s-%d was not compacted: %s", *key, error)
-                return number not in FULL
+                return False
             self._uncleanable.add(partition)
             logger.error("%s-%d is not compacted until the next start: %s", *key, error)
             return True

@@ -189,3 +189,22 @@ def test_a_cleaned_segment_without_records_is_as_old_as_those_were(broker, wire)
     configure(wire, 2, topic.name, cleanup_policy="compact,delete")
 
     wait_until(lambda: [offset for offset, _, _ in read_all(wire, topic)] == [2, 3])
+
+
+def test_a_damaged_segment_keeps_its_partition_from_being_compacted_and_no_other(tmp_path: Path):
+    with running(tmp_path / "data", "-c", "log.cleaner.backoff.ms=10000000") as broker, Wire(broker.port) as wire:
+        damaged, sound = (make_topic(wire, cleanup_policy="compact", **SMALL) for _ in range(2))
+        writers = [Writer(damaged), Writer(sound)]
+        for writer in writers:
+            writer.write(wire, 1000)
+    path = broker.data_dir / f"{damaged.name}-0" / "00000000000000000000.log"
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+    with running(tmp_path / "data", *OPTIONS) as broker, Wire(broker.port) as wire:
+        before = size(broker, sound)
+        wait_until(lambda: size(broker, sound) < before / 2)
+        wait_until(lambda: "is not compacted until the next start" in broker.log.read_text())
+        assert path.read_bytes() == content
+        assert as_map(read_all(wire, sound)) == writers[1].latest
+        assert "Traceback" not in broker.log.read_text()

@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    with running(tmp_path_factory.mktemp("upkeep") / "data", *OPTIONS) as process:
+    with running(tmp_path_factory.mktemp("retention") / "data", *OPTIONS) as process:
         yield process
 
 

@@ -1,4 +1,4 @@
-"""What becomes of old records while the broker does something else: retention (Kafka's LogManager.cleanupLogs)."""
+"""Deleting old records while the broker does something else (Kafka's LogManager.cleanupLogs)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Question(NamedTuple):
     end_offset: int
 
 
-class Upkeep:
+class Retention:
     """Deletes what is too old or too much. It decides in a thread, and acts where the logs are owned."""
 
     def __init__(self, topics: Topics, data_dir: DataDir, clock: Clock) -> None:
