@@ -21,7 +21,7 @@ from .clock import Clock
 from .disposal import Disposal, unlink_segments
 from .errors import FULL, CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher, Syncable, SyncJob
-from .log import LogSettings
+from .log import NEVER, LogSettings
 from .log_starts import LogStarts
 from .mapped_file import FilePool
 from .recovery import open_log
@@ -133,11 +133,15 @@ class DataDir:
         ``is_sound``: False when nothing is known about the files, and every batch has to be checked.
         """
         folder = self.path / f"{topic}-{partition}"
-        was_compacted = settings.is_compacted or (topic, partition) in self._clean_offsets
-        may_have_gaps = was_compacted or not (is_sound and self._has_recovery_points)
         recovery_point = None if self.was_clean else self._recovery_points.get((topic, partition), 0)
         if not is_sound:
             recovery_point = 0
+        # Kafka leaves gaps between segments that were compacted. Behind those a gap is what the power has taken.
+        gaps_end = self._clean_offsets.get((topic, partition), 0)
+        if not (is_sound and self._has_recovery_points):
+            gaps_end = NEVER
+        elif settings.is_compacted or gaps_end:
+            gaps_end = max(gaps_end, recovery_point or 0)
         try:
             self._log_starts.settle((topic, partition))
             self._claim(folder, topic_id)
@@ -150,7 +154,7 @@ class DataDir:
                 self._log_starts.get((topic, partition)),
                 partial(self._retire, (topic, partition)),
                 self._pool,
-                may_have_gaps,
+                gaps_end,
             )
         except (OSError, StorageError) as error:
             may_pass = isinstance(error, OSError) and error.errno in FULL

@@ -70,12 +70,13 @@ def open_log(
     log_start_offset: int = 0,
     on_retire: Callable[[SegmentedLog, list[Segment]], None] = unlink_all,
     pool: FilePool | None = None,
-    may_have_gaps: bool = False,
+    gaps_end: int = 0,
 ) -> SegmentedLog:
     """Open or make the log in ``directory``.
 
     ``log_start_offset``: what lies before it was deleted, though it may still be in the files.
-    ``may_have_gaps``: a segment need not begin where its predecessor ends, because there was compaction.
+    ``gaps_end``: a segment that begins there or before it need not begin where its predecessor ends, because there was
+    compaction.
     ``recovery_point``: None after a clean stop; otherwise the offset up to which the log is known to be on disk,
     from where on every batch is checked and the log is cut at the first that is not sound.
     Raises OSError, StorageError when the files cannot be used.
@@ -91,7 +92,7 @@ def open_log(
         if recovery_point is None:
             logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
         recovery_point = recovery_point or 0
-        end = _recover(segments, recovery_point, may_have_gaps)
+        end = _recover(segments, recovery_point, gaps_end)
     if recovery_point == 0 or not all(has_sound_index(segment) for segment in segments):
         index_aborted(segments)
     producers = load_producers(directory, segments, end, end if recovery_point is None else recovery_point)
@@ -167,7 +168,7 @@ def _end_of(segment: Segment) -> int | None:
     return end_offset
 
 
-def _recover(segments: list[Segment], recovery_point: int, may_have_gaps: bool) -> int:
+def _recover(segments: list[Segment], recovery_point: int, gaps_end: int) -> int:
     """Check the batches from ``recovery_point`` on, cut the log at the first that is not sound, return its end.
 
     A file may have lost whole batches with the power, so that what is left is sound: the name of the next file tells.
@@ -177,7 +178,7 @@ def _recover(segments: list[Segment], recovery_point: int, may_have_gaps: bool) 
     end = segments[first].base_offset
     for number in range(first, len(segments)):
         segment = segments[number]
-        if segment.base_offset < end or (segment.base_offset > end and not may_have_gaps):
+        if segment.base_offset < end or segment.base_offset > max(end, gaps_end):
             logger.error(
                 "%s does not begin at offset %d, where its predecessor ends: it and what follows is kept in *%s",
                 segment.path(LOG_SUFFIX), end, DAMAGED_SUFFIX,
@@ -293,6 +294,8 @@ def _put_aside(segments: list[Segment]) -> None:
         for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
             files.unlink(segment.path(suffix))
         segment.close()
+    if segments:  # one that came back could follow what is written from now on
+        files.sync_directory(segments[0].directory)
 
 
 def _unused_name(log: Path) -> Path:

@@ -184,6 +184,22 @@ def test_a_crash_is_recovered_from_the_recovery_point(process):
     assert (log.recovery_point, log.log_end_offset) == (1, 2)
 
 
+def test_what_the_power_has_taken_from_a_compacted_log_is_not_taken_for_a_gap(process):
+    process.settings.segment_bytes, process.settings.is_compacted = 1000, True
+    process.start()
+    log = process.open()
+    for _ in range(30):
+        append(log, batch())
+    contents, second = read_all(log), log.segments[1]
+    process.crash()
+    path = second.path(".log")
+    os.truncate(path, path.stat().st_size - len(contents[0]))
+    process.start()
+    log = process.open()
+    assert log._bases == [0, second.base_offset]
+    assert read_all(log) == contents[: log.log_end_offset]
+
+
 def test_garbled_recovery_points_make_it_check_everything(process, caplog):
     process.start()
     append(process.open(), batch())

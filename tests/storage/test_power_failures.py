@@ -53,6 +53,21 @@ def test_the_leader_epochs_are_synced_with_the_log(folder: FailingFolder) -> Non
         assert found.epochs.starts == [(1, 0), (2, 1)]
 
 
+def test_what_a_recovery_has_put_aside_does_not_come_back(folder: FailingFolder) -> None:
+    log = folder.open()
+    for number in range(30):
+        append(log, data(1, number))
+    sync(log)
+    log.let_go()
+    _, second, *_, last = log.segments
+    second.truncate(second.size - 1)
+    second.close()
+    folder.open(recovery_point=0)
+    for found in folder.after_failures(0):
+        assert found._bases == [0, second.base_offset]
+        assert last.path(".log").name not in {path.name for path in found.directory.iterdir()}
+
+
 def test_the_name_of_an_index_of_aborted_transactions_is_synced_with_the_log(folder: FailingFolder) -> None:
     log = folder.open()
     append(log, data(1, 0))

@@ -129,10 +129,22 @@ def test_a_hole_that_compaction_may_have_left_between_two_segments_is_reported(f
     (second, third) = log._bases[1:3]
     log.let_go()
     (folder.partition / f"{second:020d}.log").write_bytes(b"")
-    log = folder.open(recovery_point=0, may_have_gaps=True)
+    log = folder.open(recovery_point=0, gaps_end=40)
     assert log.log_end_offset == 80
     assert f"no record has offset {second}" in caplog.text
     assert read_header(log.read(second, 1, True).batches).base_offset == third
+    folder.close(log)
+
+
+def test_a_hole_behind_what_was_compacted_is_not_of_compaction(folder):
+    contents = fill(folder)
+    log = folder.open()
+    second = log._bases[1]
+    log.let_go()
+    (folder.partition / f"{second:020d}.log").write_bytes(b"")
+    log = folder.open(recovery_point=0, gaps_end=second)
+    assert log.log_end_offset == second
+    assert read_all(log) == contents[: second // 2]
     folder.close(log)
 
 

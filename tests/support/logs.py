@@ -126,9 +126,7 @@ class LogFolder:
         catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", 1, 0, {})))
         catalog.close()
 
-    def open(
-        self, recovery_point: int | None = None, log_start_offset: int = 0, may_have_gaps: bool = False
-    ) -> SegmentedLog:
+    def open(self, recovery_point: int | None = None, log_start_offset: int = 0, gaps_end: int = 0) -> SegmentedLog:
         """``recovery_point``: None after a clean stop."""
         (self.path / CLEAN_FILE).unlink(missing_ok=True)
         return open_log(
@@ -139,7 +137,7 @@ class LogFolder:
             recovery_point,
             log_start_offset,
             lambda log, segments: self.on_retire(log, segments),
-            may_have_gaps=may_have_gaps,
+            gaps_end=gaps_end,
         )
 
     def close(self, log: SegmentedLog) -> None:
