@@ -75,7 +75,7 @@ def open_log(
     """Open or make the log in ``directory``.
 
     ``log_start_offset``: what lies before it was deleted, though it may still be in the files.
-    ``gaps_end``: a segment that begins there or before it need not begin where its predecessor ends, because there was
+    ``gaps_end``: a segment that begins there or before need not begin where its predecessor ends, because there was
     compaction.
     ``recovery_point``: None after a clean stop; otherwise the offset up to which the log is known to be on disk,
     from where on every batch is checked and the log is cut at the first that is not sound.

@@ -146,6 +146,7 @@ class Cleaning:
             return True
         plan = self._plan(partition, log, dirty)
         try:
+            await self._sync(log)
             outcome = await self._in_thread(partial(worker.clean, plan))
             is_whole = True
             for cleaned in outcome.segments:
@@ -158,7 +159,7 @@ class Cleaning:
             if partition.is_gone or log.offline is not None:
                 return True
             number = error.number if isinstance(error, CleaningFailed) else getattr(error, "errno", None)
-            if number in _MAY_PASS or not self._workers:
+            if number in _MAY_PASS or isinstance(error, LogOffline) or not self._workers:
                 logger.warning("%s-%d was not compacted: %s", *key, error)
                 return False
             self._uncleanable.add(partition)
@@ -188,6 +189,24 @@ class Cleaning:
             producers=log.last_records(),
             bytes_per_second=broker.double("log.cleaner.io.max.bytes.per.second") / threads,
         )
+
+    async def _sync(self, log: SegmentedLog) -> None:
+        """Bring to the disk what a plan relies on: the markers behind what is compacted, and the last batches of the
+        producers. What compaction drops because of them could not be had back if the power failed. Raises LogOffline.
+        """
+        loop = asyncio.get_running_loop()
+        synced: asyncio.Future[None] = loop.create_future()
+
+        def done(error: Exception | None) -> None:
+            if synced.done():
+                return
+            if error is None:
+                synced.set_result(None)
+            else:
+                synced.set_exception(error)
+
+        self._data_dir.flusher.request(log, done)
+        await synced
 
     async def _swap(self, log: SegmentedLog, cleaned: Cleaned) -> bool:
         """Put a cleaned segment into the log; False when the log has changed, and the segment is of no use."""
