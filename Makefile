@@ -113,11 +113,12 @@ bench: $(VENV)/test.done  ## speed and size, each beside a plain server in the s
 .PHONY: crash
 crash: $(VENV)/test.done  ## the slow tests: kill -9 twenty times, 5,000 connections, ...
 	$(BIN)/python -m pytest -m "slow and not conform and not interop" --deselect tests/simulation/test_groups.py \
-		--deselect tests/simulation/test_transactions.py --deselect tests/simulation/test_power_loss.py $(ARGS)
+		--deselect tests/simulation/test_transactions.py --deselect tests/simulation/test_power_loss.py \
+		--deselect tests/simulation/test_power_loss_compacting.py $(ARGS)
 
 .PHONY: power
 power: $(VENV)/test.done  ## power failures at any moment, 5,000 seeds (POWER_SEEDS): what was acknowledged is there
-	$(BIN)/python -m pytest -s -m slow tests/simulation/test_power_loss.py $(ARGS)
+	$(BIN)/python -m pytest -s -m slow tests/simulation/test_power_loss.py tests/simulation/test_power_loss_compacting.py $(ARGS)
 
 .PHONY: groups
 groups: kafka  ## 20 consumers of all kinds come, go, die and sleep for ten minutes; then again with five kills of the broker

@@ -139,12 +139,9 @@ class LogModel:
             if start > self.start_asked >= self.synced:
                 raise BeginningLost(f"begins at {start}, not at {self.start_asked}")
         assert least_start <= start <= self.start_asked, f"begins at {start}, not {least_start} to {self.start_asked}"
-        found = read_all(log)
-        wanted = [entry for entry in self.history if entry.header.next_offset > start]
-        assert found == [content for _, content in wanted[: len(found)]], "what was found is no prefix"
-        assert end == (wanted[len(found) - 1].header.next_offset if found else start)
+        self._check_found(log, end)
         assert end >= least_end, f"the log ends at {end}, {least_end} was acknowledged"
-        if found or end == self.end:
+        if end > start or end == self.end:
             self.history = [entry for entry in self.history if entry.header.next_offset <= end]
         else:
             # All that is left had been deleted. How much more was lost cannot be seen: producers begin anew.
@@ -160,14 +157,24 @@ class LogModel:
         if self.has_lost_power:  # what was found was on the disk
             self.synced, self.start_synced, self.has_lost_power = end, start, False
 
+    def _check_found(self, log: SegmentedLog, end: int) -> None:
+        start = log.log_start_offset
+        found = read_all(log)
+        wanted = [entry for entry in self.history if entry.header.next_offset > start]
+        assert found == [content for _, content in wanted[: len(found)]], "what was found is no prefix"
+        assert end == (wanted[len(found) - 1].header.next_offset if found else start)
+
     def check(self, log: SegmentedLog) -> None:
         """Whether the log is what the model says."""
         assert (log.log_start_offset, log.log_end_offset) == (self.start, self.end)
-        kept = [entry for entry in self.history if entry.header.next_offset > self.start]
-        assert read_all(log) == [content for _, content in kept]
+        self._check_content(log)
         self._check_leader_epochs(log)
         self._check_transactions(log)
         self._check_producers(log)
+
+    def _check_content(self, log: SegmentedLog) -> None:
+        kept = [entry for entry in self.history if entry.header.next_offset > self.start]
+        assert read_all(log) == [content for _, content in kept]
 
     def _check_leader_epochs(self, log: SegmentedLog) -> None:
         wanted, known = self.leader_epochs(), log.epochs.starts

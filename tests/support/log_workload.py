@@ -102,11 +102,14 @@ class Workload:
     ``disk``: what it writes to, to be installed while a process lives.
     """
 
-    def __init__(self, path: Path, random: Random, complaints: Complaints) -> None:
+    def __init__(
+        self, path: Path, random: Random, complaints: Complaints, model: Callable[[], LogModel] = LogModel
+    ) -> None:
         self.random = random
         self.complaints = complaints
+        self.actions = ACTIONS
         self.clock = ManualClock(START_MS, random.randrange(2**32))
-        self.models = [LogModel() for _ in range(PARTITIONS)]
+        self.models = [model() for _ in range(PARTITIONS)]
         self.settings = Settings(
             segment_bytes=random.choice([1500, 5000, 20_000]),
             segment_ms=random.choice([3000, 10**9]),
@@ -209,7 +212,7 @@ class Workload:
     # What may be done.
 
     def act(self, actions: "Actions | None" = None) -> None:
-        actions = actions or ACTIONS
+        actions = actions or self.actions
         (action,) = self.random.choices([action for action, _ in actions], [weight for _, weight in actions])
         number = self.random.randrange(PARTITIONS)
         action(self, self.logs[number], self.models[number])
@@ -296,7 +299,7 @@ class Workload:
         is_known = producer_id >= 0
         batch = build_batch(
             [
-                Record(delta, now + random.randint(-9, 9), None, random.randbytes(size))
+                Record(delta, now + random.randint(-9, 9), *self._content(size))
                 for delta in range(random.choice([1, 1, 2]))
             ],
             producer_id=producer_id,
@@ -309,6 +312,10 @@ class Workload:
         appended = log.append(memoryview(model.in_flight), header, self.leader_epoch)
         assert appended == Appended(model.end, -1)
         self._appended(model)
+
+    def _content(self, size: int) -> tuple[bytes | None, bytes | None]:
+        """Return key and value of a record, about ``size`` bytes."""
+        return None, self.random.randbytes(size)
 
     def _append_marker(
         self, log: SegmentedLog, model: LogModel, producer_id: int, epoch: int, is_commit: bool
