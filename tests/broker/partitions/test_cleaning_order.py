@@ -1,6 +1,7 @@
 """What compaction waits for, and in which order the segments of a log are replaced."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,17 +45,21 @@ SETTINGS = TopicSettings(segment_bytes=1000, is_compacted=True)
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Iterator[DataDir]:
-    data_dir = DataDir(tmp_path / "data", ManualClock(START_MS), 1, lambda work: None)
+    data_dir = DataDir(tmp_path / "data", ManualClock(START_MS), 1, lambda work: work())
     yield data_dir
     data_dir.close()
 
 
 def filled(data_dir: DataDir) -> SegmentedLog:
-    """A log of many segments, all of which but the last are on the disk."""
+    """A log of many segments; all but its last batch is on the disk."""
     log = data_dir.open_log("t", 0, TOPIC_ID, SETTINGS)
     for number in range(40):
         append(log, keyed_batch((b"%d" % (number % 3), bytes(100)), timestamp=START_MS))
-    log.unsynced = []
+    is_synced = threading.Event()
+    data_dir.flusher.request(log, lambda error: is_synced.set())
+    assert is_synced.wait(10)
+    assert (log.recovery_point, log.unsynced) == (40, [])
+    append(log, keyed_batch((b"0", b""), timestamp=START_MS))
     return log
 
 
@@ -78,7 +83,7 @@ def test_what_a_compaction_relies_on_is_on_the_disk_before_it_begins(data_dir: D
     log = filled(data_dir)
     found: list[int] = []
     compact_once(data_dir, log, lambda: found.append(log.recovery_point))
-    assert found == [40]
+    assert found == [41]
     assert data_dir.clean_offset("t", 0) == log.segments[-1].base_offset
 
 
