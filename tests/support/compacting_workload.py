@@ -67,8 +67,9 @@ class CompactingWorkload(Workload):
         try:
             clean_offset = self._clean(log, model, plan)
         except OSError as error:
-            if error.errno != errno.ENOENT:
+            if error.errno != errno.ENOENT:  # retention has taken it away meanwhile
                 raise
+            self.is_in_background = False
             remove_cleaned(log.directory)
             return
         if clean_offset is not None:
@@ -118,5 +119,5 @@ class CompactingWorkload(Workload):
             self.act(MEANWHILE)
 
 
-MEANWHILE: Actions = [*ACTIONS, (CompactingWorkload.expire, 2), (CompactingWorkload.roll, 2)]
-COMPACTING: Actions = [*MEANWHILE, (CompactingWorkload.compact, 6)]
+MEANWHILE: Actions = [*ACTIONS, (CompactingWorkload.expire, 2), (CompactingWorkload.roll, 4)]
+COMPACTING: Actions = [*MEANWHILE, (CompactingWorkload.compact, 16)]
