@@ -82,8 +82,8 @@ def records(
 def outlines(buf: ReadableBuffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> Iterator[tuple[int, bool]]:
     """Yield (timestamp, whether the key is null) of each record: all that the rules of a topic ask for.
 
-    The timestamp is the producer's, and may not fit 64 bits. Twice as fast as ``records``: what follows the length of
-    the key is stepped over and not checked.
+    The timestamp is the producer's, and may not fit 64 bits. Twice as fast as ``records``: what follows the key is
+    stepped over and not checked.
     """
     header = read_header(buf)
     data = payload(buf, header, max_bytes)
@@ -92,9 +92,11 @@ def outlines(buf: ReadableBuffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> It
     for _ in range(header.records_count):
         position, end = _frame(data, position)
         timestamp_delta, position = read_varlong(data, position + 1)
-        _, position = read_varint(data, position)
+        offset_delta, position = read_varint(data, position)
+        if not 0 <= offset_delta <= header.last_offset_delta:
+            raise BatchCorrupt(f"offset delta {offset_delta}, the last of the batch is {header.last_offset_delta}")
         key_length, position = read_varint(data, position)
-        if position > end or key_length > end - position:
+        if position + max(key_length, 0) + 2 > end:  # a value has a length, and there is a number of headers
             raise BatchCorrupt("a key reaches behind its record")
         yield base_timestamp + timestamp_delta, key_length < 0
         position = end

@@ -17,12 +17,12 @@ from .batch import (
     TIMESTAMP_TYPE_MASK,
     BatchHeader,
 )
-from .builder import NO_TIMESTAMP, build_batch
+from .builder import NO_TIMESTAMP
 from .checksum import crc32c
 from .compression import DECOMPRESSED_BYTES_MAX, compress
 from .errors import BatchCorrupt
-from .record import INT64_MAX, payload, records
-from .varint import read_varint, read_varlong
+from .record import INT64_MAX, INT64_MIN, payload
+from .varint import read_varint, read_varlong, write_varint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,35 +46,30 @@ def retain(batch: memoryview, header: BatchHeader, keeps: Keeps, delete_horizon_
     Raises BatchCorrupt.
     """
     data = payload(batch, header, DECOMPRESSED_BYTES_MAX)
-    kept: list[bytes] = []
-    offsets: set[int] = set()
+    kept: list[tuple[int, int, int]] = []
     has_tombstone = False
-    latest = NO_TIMESTAMP
     for start, end, timestamp_delta, offset_delta, key, has_value in _outlines(data, header):
         if keeps(header.base_offset + offset_delta, key, has_value):
-            kept.append(data[start:end])
-            offsets.add(header.base_offset + offset_delta)
+            kept.append((start, end, timestamp_delta))
             has_tombstone = has_tombstone or not has_value
-            latest = max(latest, header.base_timestamp + timestamp_delta)
     if not kept:
         return None
-    if has_tombstone and header.delete_horizon_ms is None:
-        return _with_horizon(batch, header, offsets, delete_horizon_ms)
-    if len(kept) == header.records_count:
+    needs_horizon = has_tombstone and header.delete_horizon_ms is None
+    if len(kept) == header.records_count and not needs_horizon:
         return batch
-    if header.attributes & TIMESTAMP_TYPE_MASK:
-        latest = header.max_timestamp
-    if latest > INT64_MAX:
-        raise BatchCorrupt("a timestamp does not fit 64 bits")
-    body = compress(header.codec, b"".join(kept))
-    return _sealed(header._replace(max_timestamp=latest, records_count=len(kept)), body)
+    return _rewritten(data, header, kept, delete_horizon_ms if needs_horizon else None)
 
 
 def retain_marker(batch: memoryview, header: BatchHeader, delete_horizon_ms: int) -> bytes | memoryview:
-    """Return a control batch that is to stay until ``delete_horizon_ms``, unless it says until when already."""
+    """Return a control batch that is to stay until ``delete_horizon_ms``, unless it says until when already.
+
+    Raises BatchCorrupt.
+    """
     if header.delete_horizon_ms is not None:
         return batch
-    return _with_horizon(batch, header, range(header.base_offset, header.next_offset), delete_horizon_ms)
+    data = payload(batch, header, DECOMPRESSED_BYTES_MAX)
+    kept = [(start, end, timestamp_delta) for start, end, timestamp_delta, *_ in _outlines(data, header)]
+    return _rewritten(data, header, kept, delete_horizon_ms) if kept else batch
 
 
 def emptied(header: BatchHeader) -> bytes:
@@ -84,28 +79,43 @@ def emptied(header: BatchHeader) -> bytes:
     return _sealed(bare, b"")
 
 
-def _with_horizon(batch: memoryview, header: BatchHeader, offsets: set[int] | range, delete_horizon_ms: int) -> bytes:
-    """Write the batch anew: the horizon takes the place of the base timestamp, on which all others rest."""
+def _rewritten(
+    data: bytes, header: BatchHeader, kept: list[tuple[int, int, int]], delete_horizon_ms: int | None
+) -> bytes:
+    """Write the batch with the records that are ``kept``: where each begins and ends, and its timestamp delta.
+
+    A horizon takes the place of the base timestamp, on which all others rest.
+    """
     is_stamped = bool(header.attributes & TIMESTAMP_TYPE_MASK)
-    kept = [record for record in records(batch) if record.offset in offsets]
-    try:
-        return build_batch(
-            kept,
-            base_offset=header.base_offset,
-            codec=header.codec,
-            timestamp_type=header.timestamp_type,
-            producer_id=header.producer_id,
-            producer_epoch=header.producer_epoch,
-            base_sequence=header.base_sequence,
-            leader_epoch=header.partition_leader_epoch,
-            is_transactional=header.is_transactional,
-            is_control=header.is_control,
-            last_offset=header.last_offset,
-            max_timestamp=header.max_timestamp if is_stamped else None,
-            delete_horizon_ms=delete_horizon_ms,
-        )
-    except ValueError as error:  # offsets out of order, a time that is too far from the horizon
-        raise BatchCorrupt(str(error)) from error
+    latest = header.base_timestamp + max(delta for _, _, delta in kept)
+    if latest > INT64_MAX:
+        raise BatchCorrupt("a timestamp does not fit 64 bits")
+    changed = header._replace(
+        max_timestamp=header.max_timestamp if is_stamped else max(latest, NO_TIMESTAMP), records_count=len(kept)
+    )
+    if delete_horizon_ms is None:
+        body = b"".join(data[start:end] for start, end, _ in kept)
+    else:
+        body = _rebased(data, kept, 0 if is_stamped else header.base_timestamp - delete_horizon_ms)
+        attributes = header.attributes | DELETE_HORIZON_MASK
+        changed = changed._replace(base_timestamp=delete_horizon_ms, attributes=attributes)
+    return _sealed(changed, compress(header.codec, body))
+
+
+def _rebased(data: bytes, kept: list[tuple[int, int, int]], shift_ms: int) -> bytes:
+    """Return the records with ``shift_ms`` added to their timestamp deltas; the rest of each is as it was."""
+    out = bytearray()
+    for start, end, timestamp_delta in kept:
+        if not INT64_MIN <= timestamp_delta + shift_ms <= INT64_MAX:
+            raise BatchCorrupt("a timestamp is too far from the delete horizon")
+        _, position = read_varint(data, start)
+        _, rest = read_varlong(data, position + 1)
+        record = bytearray((data[position],))
+        write_varint(record, timestamp_delta + shift_ms)
+        record += data[rest:end]
+        write_varint(out, len(record))
+        out += record
+    return bytes(out)
 
 
 def _sealed(header: BatchHeader, body: bytes) -> bytes:
