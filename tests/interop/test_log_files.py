@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+from support.calls import wait_until
 from support.log_files import FILES, TIMEOUT_S, Dumped, Written, create, dump, read, write
 from support.process import BrokerProcess, running
 
@@ -79,6 +80,8 @@ def fill(broker: BrokerProcess) -> dict[str, list[Written]]:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     (deleted,) = admin.delete_records([TopicPartition("deleted", 0, DELETED_BEFORE)]).values()
     assert deleted.result(TIMEOUT_S).low_watermark == DELETED_BEFORE
+    # The files get their other names later.
+    wait_until(lambda: not (broker.data_dir / "deleted-0" / f"{0:020}.log").exists(), TIMEOUT_S)
     return written
 
 
