@@ -18,7 +18,7 @@ def replace(source: Path, target: Path) -> None:
             path.unlink()
     for path in source.iterdir():
         if path.name != "partition.metadata":
-            shutil.copy(path, target)
+            shutil.copy2(path, target)
 
 
 def adopt(data_dir: Path) -> subprocess.CompletedProcess[str]:
