@@ -19,7 +19,7 @@ def run_adopt(data_dir: str) -> int:
     if not path.is_dir():
         print(f"barnabas: {path} is not a directory", file=sys.stderr)
         return 2
-    left = seen = 0
+    left = seen = taken = 0
     try:
         clock = SystemClock()
         node_id = node_id_in(path)
@@ -27,6 +27,7 @@ def run_adopt(data_dir: str) -> int:
         try:
             for adopted in adopt(opened, clock):
                 seen += 1
+                taken += adopted.partitions > 0
                 left += bool(adopted.problem) and adopted.topic not in KAFKAS_OWN
                 what = f"{adopted.partitions} partitions, {adopted.records} records" if adopted.partitions else "left"
                 print(f"{adopted.topic}: {what}{f': {adopted.problem}' if adopted.problem else ''}")
@@ -35,6 +36,12 @@ def run_adopt(data_dir: str) -> int:
     except (StorageError, OSError) as error:
         print(f"barnabas: {error}", file=sys.stderr)
         return 2
+    if taken:
+        print(
+            "barnabas: the settings of these topics are not in their folders. They keep all their records"
+            " (retention.ms=-1) until they are given others.",
+            file=sys.stderr,
+        )
     if not seen:
         print("every partition folder belongs to a topic already")
     return 1 if left else 0

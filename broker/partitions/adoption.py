@@ -21,6 +21,8 @@ KAFKAS_OWN = INTERNAL_TOPICS | {CLUSTER_METADATA_TOPIC, "__share_group_state"}
 
 # No coordinator gets as far as this; ids beyond are somebody's invention.
 PRODUCER_ID_LIMIT = 2**62
+# Settings with which nothing goes, whatever the broker's own are.
+KEEPS_ALL = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
 class Adopted(NamedTuple):
@@ -38,7 +40,8 @@ class Adopted(NamedTuple):
 def adopt(data_dir: DataDir, clock: Clock) -> Iterator[Adopted]:
     """Make topics of the folders that belong to none, checking every batch; yield what became of each topic.
 
-    The topics keep their ids. Their settings are not in the folders: they have the broker's. Raises CatalogError.
+    The topics keep their ids. Their settings are not in the folders, so they keep their records until somebody says
+    what is to become of those. Raises CatalogError.
     """
     topics = Topics(data_dir.catalog, data_dir, BrokerConfig(), clock)
     found = [
@@ -75,7 +78,7 @@ def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir)
         if topics.with_id(topic_id) is not None:
             raise StorageError("another topic has its id")
         epoch = max(leader_epoch_in(folder) for folder in found.values()) + 1
-        data_dir.catalog.commit(TopicCreated(StoredTopic(topic_id, name, count, epoch, {})))
+        data_dir.catalog.commit(TopicCreated(StoredTopic(topic_id, name, count, epoch, KEEPS_ALL)))
     config = TopicConfig({}, BrokerConfig())
     records, offline = 0, 0
     for index in sorted(found):

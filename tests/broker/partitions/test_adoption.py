@@ -6,7 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.calls import Topic, batch, fetch, make_topic, produce, produce_request
+from support.calls import (
+    Topic,
+    batch,
+    configure,
+    described,
+    fetch,
+    make_topic,
+    produce,
+    produce_request,
+    wait_until,
+)
 from support.process import BrokerProcess, running
 from support.wire import Wire
 
@@ -148,3 +158,25 @@ def test_a_directory_in_use_and_no_directory_are_refused(tmp_path: Path) -> None
         assert (adopted.returncode, "in use" in adopted.stderr) == (2, True)
     assert run(tmp_path / "nowhere").returncode == 2
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_nothing_goes_of_what_was_adopted_until_somebody_says_so(tmp_path: Path) -> None:
+    source = tmp_path / "elsewhere"
+    with running(source) as broker, Wire(broker.port) as wire:
+        topic = make_topic(wire, name="old", segment_bytes=str(2**20))
+        for _ in range(4):
+            produce(wire, topic, batch(b"x" * 600_000, timestamp=1000))
+    copy(source, tmp_path / "data", "old-0")
+    adopted = run(tmp_path / "data")
+    assert "retention.ms=-1" in adopted.stderr
+    often = ("-c", "log.retention.check.interval.ms=50", "-c", "log.segment.delete.delay.ms=0")
+    with running(tmp_path / "data", *often, "-c", "log.retention.bytes=1000") as broker, Wire(broker.port) as wire:
+        kept = described(wire, 2, "old")
+        assert [kept[name].value for name in ("cleanup.policy", "retention.ms", "retention.bytes")] == [
+            "delete",
+            "-1",
+            "-1",
+        ]
+        assert fetch(wire, topic).log_start_offset == 0
+        configure(wire, 2, "old", retention_ms="1000")
+        wait_until(lambda: fetch(wire, topic, 4).log_start_offset == 4)
