@@ -88,7 +88,7 @@ class Broker:
             self.config = _with_dynamics(self.config, self.stored_configs.dynamics(self.node_id))
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
             self.retention = Retention(self.topics, self.data_dir, self.clock)
-            self.cleaning = Cleaning(self.topics, self.data_dir, self.clock, lambda: self.config)
+            self.cleaning = Cleaning(self.topics, self.data_dir, self.clock, lambda: self.config, self.request_sync)
             slots = self.config.int("max.incremental.fetch.session.cache.slots")
             self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
             if not self.data_dir.was_clean:

@@ -108,6 +108,8 @@ def open_log(
     if recovery_point is not None:
         log.recovery_point = min(recovery_point, end)
         log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
+    if settings.preallocate and not log.size_bytes:
+        segments[-1].preallocate(settings.segment_bytes)
     log.let_go()  # whoever needs a file opens it
     return log
 

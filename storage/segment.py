@@ -126,11 +126,11 @@ class Segment:
             raise
 
     def preallocate(self, size: int) -> None:
-        """Have space for ``size`` bytes (``preallocate``), or no segment at all. Raises OSError."""
+        """Have space for ``size`` bytes (``preallocate``). Raises OSError."""
         try:
             files.allocate(self.file.fd, size)
         except OSError:
-            self.unlink()
+            files.truncate(self.file.fd, self.size)  # some of it may have been there
             raise
         self.is_preallocated = True
 

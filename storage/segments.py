@@ -155,7 +155,11 @@ class SegmentedLog(ReadableLog):
         self.producers.write_snapshot(self.directory / file_name(self.log_end_offset, SNAPSHOT_SUFFIX))
         new = Segment.create(self.directory, self.log_end_offset, self._clock.now_ms(), self._pool)
         if self.settings.preallocate:
-            new.preallocate(self.settings.segment_bytes)
+            try:
+                new.preallocate(self.settings.segment_bytes)
+            except OSError:
+                new.unlink()  # it can be made only once
+                raise
         new.capacity = self.settings.segment_bytes
         old.seal()
         old.capacity = 0  # what is mapped anew from now on must not change its length: nobody would sync that

@@ -68,7 +68,7 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
     broker = context.broker
     now_ms = broker.clock.now_ms()
     guard = None if request.transactional_id is None else _Guard(request.transactional_id, context)
-    pending = _Pending(context)
+    pending: _Pending | None = None
     responses = []
     failed = False
     for topic in request.topic_data:
@@ -81,8 +81,10 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
                 failed = True
             else:
                 if partition.must_sync:
+                    pending = pending or _Pending(context)
                     pending.sync(partition, len(data.records or ()), result)
                 if guard is not None and guard.has_added and broker.acknowledge_durable:
+                    pending = pending or _Pending(context)
                     pending.add(broker.catalog, result)
             results.append(result)
         responses.append(TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results))
@@ -91,7 +93,7 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
             raise CloseConnection("a Produce request without an answer failed")
         return None
     response = ProduceResponse(responses=responses)
-    return pending.answer(response) if pending.count else response
+    return response if pending is None else pending.answer(response)
 
 
 class _Pending:

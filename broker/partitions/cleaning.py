@@ -21,7 +21,7 @@ from ...storage.retention import Extent, extents_in
 from ...storage.segment import CLEANED_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
     from typing import TypeVar
 
@@ -54,11 +54,19 @@ class _Candidate(NamedTuple):
 class Cleaning:
     """Compacts the dirtiest logs, as long as there are any: ``log.cleaner.threads`` of them at a time."""
 
-    def __init__(self, topics: Topics, data_dir: DataDir, clock: Clock, config: Callable[[], BrokerConfig]) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        data_dir: DataDir,
+        clock: Clock,
+        config: Callable[[], BrokerConfig],
+        request_sync: Callable[[SegmentedLog], Awaitable[None]],
+    ) -> None:
         self._topics = topics
         self._data_dir = data_dir
         self._clock = clock
         self._config = config
+        self._request_sync = request_sync
         self._workers: list[CleanerProcess] = []
         self._busy: set[Partition] = set()
         self._uncleanable: set[Partition] = set()
@@ -146,7 +154,9 @@ class Cleaning:
             return True
         plan = self._plan(partition, log, dirty)
         try:
-            await self._sync(log)
+            # What the plan relies on has to be on the disk, the markers behind what is compacted and the last batches
+            # of the producers: what goes because of them could not be had back if the power failed.
+            await self._request_sync(log)
             outcome = await self._in_thread(partial(worker.clean, plan))
             is_whole = True
             for cleaned in outcome.segments:
@@ -189,24 +199,6 @@ class Cleaning:
             producers=log.last_records(),
             bytes_per_second=broker.double("log.cleaner.io.max.bytes.per.second") / threads,
         )
-
-    async def _sync(self, log: SegmentedLog) -> None:
-        """Bring to the disk what a plan relies on: the markers behind what is compacted, and the last batches of the
-        producers. What compaction drops because of them could not be had back if the power failed. Raises LogOffline.
-        """
-        loop = asyncio.get_running_loop()
-        synced: asyncio.Future[None] = loop.create_future()
-
-        def done(error: Exception | None) -> None:
-            if synced.done():
-                return
-            if error is None:
-                synced.set_result(None)
-            else:
-                synced.set_exception(error)
-
-        self._data_dir.flusher.request(log, done)
-        await synced
 
     async def _swap(self, log: SegmentedLog, cleaned: Cleaned) -> bool:
         """Put a cleaned segment into the log; False when the log has changed, and the segment is of no use."""

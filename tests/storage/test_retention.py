@@ -144,6 +144,23 @@ def test_a_segment_is_allocated_as_a_whole_and_trimmed_when_it_is_full(folder):
     assert folder.problems() == []
 
 
+def test_the_first_segment_is_allocated_too(folder):
+    folder.settings.preallocate = True
+    folder.settings.segment_bytes = 100_000
+    for _ in range(2):
+        log = folder.open()
+        assert log.segments[0].path(".log").stat().st_size == 100_000
+        folder.close(log)
+        assert log.segments[0].path(".log").stat().st_size == 0
+    log = folder.open()
+    log.let_go()  # the process dies
+    again = folder.open(0)
+    append(again, batch())
+    assert len(read_all(again)) == 1
+    folder.close(again)
+    assert folder.problems() == []
+
+
 def test_allocated_space_is_no_damage_after_a_crash(folder, caplog):
     folder.settings.preallocate = True
     folder.settings.segment_bytes = 100_000

@@ -69,7 +69,13 @@ def compact_once(data_dir: DataDir, log: SegmentedLog, then: Callable[[], object
         data_dir.flusher._deliver = loop.call_soon_threadsafe
         config: Any = SimpleNamespace(int=lambda name: 2**20, double=lambda name: 1.0)
         topics: Any = []
-        cleaning = Cleaning(topics, data_dir, ManualClock(START_MS), lambda: config)
+
+        def request_sync(target: SegmentedLog) -> asyncio.Future[None]:
+            synced = loop.create_future()
+            data_dir.flusher.request(target, lambda error: synced.set_result(None))
+            return synced
+
+        cleaning = Cleaning(topics, data_dir, ManualClock(START_MS), lambda: config, request_sync)
         worker: Any = HereAndNow(then)
         cleaning._workers = [worker]
         partition: Any = SimpleNamespace(topic="t", index=0, is_gone=False, config=SETTINGS)
