@@ -17,6 +17,7 @@ from ..protocol.records import (
     emptied,
     keyed,
     read_end_transaction_marker,
+    read_header,
     retain,
     retain_marker,
     verify,
@@ -284,7 +285,7 @@ class _Job:
 
     def _append(self, target: Segment, kept: bytes | memoryview, header: BatchHeader) -> None:
         self._pace(len(kept))
-        max_timestamp = int.from_bytes(kept[35:43], "big", signed=True)
+        max_timestamp = read_header(kept).max_timestamp
         target.append(memoryview(kept), header.last_offset, max_timestamp, self._plan.index_interval_bytes)
 
     def _kept(
