@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 from ..protocol.errors import ErrorCode
 from ..protocol.schema import Request, Response, Versions
 from .context import Context
+from .pending import Pending
 
-Answer = Response | None | Awaitable[Response | None]
+Answer = Response | None | Pending | Awaitable[Response | None]
 Handler = Callable[[Any, Context], Answer]
 Refusal = Callable[[Any, ErrorCode], Response]
 H = TypeVar("H", bound=Handler)
@@ -34,7 +35,7 @@ def handles(
     request: type[Request], *, refuse: Refusal | None = None, pipelined: bool = False, leaves_out: str = ""
 ) -> Callable[[H], H]:
     """Declare the handler of an API: ``handler(request, context)`` returns the response, None for no response at all,
-    or an awaitable of either.
+    an awaitable of either, or a Pending.
 
     Without ``refuse`` the response must have an ``error_code`` of its own. Record batches in the request are valid
     until the handler returns or first waits, whichever comes first.

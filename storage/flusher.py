@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import NamedTuple, Protocol
 
 from .errors import StorageError
@@ -26,6 +27,9 @@ class Syncable(Protocol):
     def sync_job(self) -> SyncJob: ...
 
 
+Wanted = Sequence[tuple[Syncable, Done | None]]
+
+
 class Flusher:
     """The thread that waits for the disk so that nobody else has to.
 
@@ -34,52 +38,47 @@ class Flusher:
 
     def __init__(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         self._deliver = deliver
-        self._condition = threading.Condition()
-        self._wanted: dict[Syncable, list[Done]] = {}
-        self._stopping = False
+        self._requests: SimpleQueue[Wanted | None] = SimpleQueue()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def request(self, target: Syncable, done: Done | None = None) -> None:
         """Have ``target`` brought to the disk as it is now; ``done`` is called with None, or with what went wrong."""
         self.request_all([(target, done)])
 
-    def request_all(self, wanted: Iterable[tuple[Syncable, Done | None]]) -> None:
-        """As ``request``, many at once."""
-        with self._condition:
-            for target, done in wanted:
-                waiting = self._wanted.setdefault(target, [])
-                if done is not None:
-                    waiting.append(done)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
-                self._thread.start()
-            self._condition.notify()
+    def request_all(self, wanted: Wanted) -> None:
+        """As ``request``, many at once; ``wanted`` is not to be changed afterwards."""
+        self._requests.put(wanted)
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
+                    self._thread.start()
 
     def stop(self) -> None:
         """Finish what was requested and end the thread; blocks. What is requested afterwards is not done."""
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
+        self._requests.put(None)
         if self._thread is not None:
             self._thread.join()
 
     def _run(self) -> None:
+        requests = self._requests
+        pending: dict[Syncable, list[Done]] = {}
+        is_stopping = False
         while True:
-            with self._condition:
-                while not self._wanted:
-                    if self._stopping:
-                        return
-                    self._condition.wait()
-                turn = self._next_turn()
-            for target, waiting in turn:
-                self._sync(target, waiting)
-
-    def _next_turn(self) -> list[tuple[Syncable, list[Done]]]:
-        """Take what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the
-        one that is waited for."""
-        background = [target for target, waiting in self._wanted.items() if not waiting]
-        turn = [target for target, waiting in self._wanted.items() if waiting] + background[:1]
-        return [(target, self._wanted.pop(target)) for target in turn]
+            while not is_stopping and (not pending or not requests.empty()):
+                wanted = requests.get()
+                if wanted is None:
+                    is_stopping = True
+                    break
+                for target, done in wanted:
+                    waiting = pending.setdefault(target, [])
+                    if done is not None:
+                        waiting.append(done)
+            if not pending:
+                return
+            for target in _next_turn(pending):
+                self._sync(target, pending.pop(target))
 
     def _sync(self, target: Syncable, waiting: list[Done]) -> None:
         job: SyncJob | None = None
@@ -105,10 +104,20 @@ class Flusher:
             elif job is not None and isinstance(failure, OSError):
                 outcome = job.fail(failure)
             for done in waiting:
-                done(outcome)
+                try:
+                    done(outcome)
+                except Exception:  # the others wait all the same
+                    logger.exception("who waited for a sync failed")
 
         try:
             self._deliver(deliver)
         except RuntimeError:
             # The loop is gone: the broker was stopped at once, and whoever waited with it.
             logger.debug("a sync finished after the event loop")
+
+
+def _next_turn(pending: dict[Syncable, list[Done]]) -> list[Syncable]:
+    """Return what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the one
+    that is waited for."""
+    background = [target for target, waiting in pending.items() if not waiting]
+    return [target for target, waiting in pending.items() if waiting] + background[:1]

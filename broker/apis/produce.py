@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,10 +19,11 @@ from ...protocol.messages.produce import (
 from ...protocol.records import BatchHeader, Codec
 from ...protocol.records.batch import ATTRIBUTES_OFFSET, CODEC_MASK
 from ...storage.errors import SequenceOutOfOrder
-from ...storage.flusher import Syncable
+from ...storage.flusher import Done, Syncable
 from ..context import Context
 from ..errors import ApiError, CloseConnection, code_for, message_for
 from ..partitions.partition import INTERNAL_TOPICS, Partition, RecordsRefused
+from ..pending import Pending
 from ..registry import Answer, handles
 from ..transactions import Producer
 
@@ -68,8 +68,8 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
     broker = context.broker
     now_ms = broker.clock.now_ms()
     guard = None if request.transactional_id is None else _Guard(request.transactional_id, context)
-    pending: _Pending | None = None
-    responses = []
+    response = ProduceResponse()
+    synced: _Synced | None = None
     failed = False
     for topic in request.topic_data:
         results = []
@@ -81,59 +81,57 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
                 failed = True
             else:
                 if partition.must_sync:
-                    pending = pending or _Pending(context)
-                    pending.sync(partition, len(data.records or ()), result)
+                    synced = synced or _Synced(response, broker.sync_soon)
+                    synced.wait_for(partition, len(data.records or ()), result)
                 if guard is not None and guard.has_added and broker.acknowledge_durable:
-                    pending = pending or _Pending(context)
-                    pending.add(broker.catalog, result)
+                    synced = synced or _Synced(response, broker.sync_soon)
+                    synced.wait_for_catalog(broker.catalog, result)
             results.append(result)
-        responses.append(TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results))
+        response.responses.append(
+            TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=results)
+        )
     if request.acks == 0:
         if failed:
             raise CloseConnection("a Produce request without an answer failed")
         return None
-    response = ProduceResponse(responses=responses)
-    return response if pending is None else pending.answer(response)
+    return synced or response
 
 
-class _Pending:
-    """What of an answer waits for the disk. It is no task: many producers would wait longer for those than for it."""
+class _Synced(Pending):
+    """An answer that waits for the disk."""
 
-    __slots__ = ("_answer", "_context", "_response", "count")
+    __slots__ = ("_count", "_response", "_sync_soon")
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self.count = 0
-        self._answer: asyncio.Future[ProduceResponse] | None = None
-        self._response: ProduceResponse | None = None
-
-    def sync(self, partition: Partition, size_bytes: int, result: PartitionProduceResponse) -> None:
-        """Have the partition brought to the disk; those who wait for a durable one to grow are told then."""
-        self.add(partition.log, result, partial(partition.grew, size_bytes) if partition.is_durable else None)
-
-    def add(self, target: Syncable, result: PartitionProduceResponse, then: Callable[[], None] | None = None) -> None:
-        """Have ``target`` brought to the disk before the answer goes; where that fails ``result`` says so."""
-
-        def done(error: Exception | None) -> None:
-            self.count -= 1
-            if error is not None:
-                result.error_code = code_for(error)
-                result.error_message = message_for(error)
-                result.base_offset = result.log_append_time_ms = result.log_start_offset = -1
-            if not self.count and self._answer is not None and not self._answer.done():
-                assert self._response is not None
-                self._answer.set_result(self._response)
-            if then is not None:
-                then()
-
-        self.count += 1
-        self._context.broker.sync_soon(target, done)
-
-    def answer(self, response: ProduceResponse) -> asyncio.Future[ProduceResponse]:
-        """Return what gives ``response`` when nothing is left to wait for."""
+    def __init__(self, response: ProduceResponse, sync_soon: Callable[[Syncable, Done], None]) -> None:
+        super().__init__()
         self._response = response
-        self._answer = asyncio.get_running_loop().create_future()
-        return self._answer
+        self._sync_soon = sync_soon
+        self._count = 0
+
+    def wait_for(self, partition: Partition, size_bytes: int, result: PartitionProduceResponse) -> None:
+        """Have the partition brought to the disk first; where that fails ``result`` says so. Those who wait for a
+        durable partition to grow are told then."""
+        self._count += 1
+        growing = partition if partition.is_durable else None
+        self._sync_soon(partition.log, partial(self._done, result, growing, size_bytes))
+
+    def wait_for_catalog(self, catalog: Syncable, result: PartitionProduceResponse) -> None:
+        """As ``wait_for``."""
+        self._count += 1
+        self._sync_soon(catalog, partial(self._done, result, None, 0))
+
+    def _done(
+        self, result: PartitionProduceResponse, growing: Partition | None, size_bytes: int, error: Exception | None
+    ) -> None:
+        if error is not None:
+            result.error_code = code_for(error)
+            result.error_message = message_for(error)
+            result.base_offset = result.log_append_time_ms = result.log_start_offset = -1
+        self._count -= 1
+        if not self._count:
+            self.answer(self._response)
+        if growing is not None and growing.watchers:
+            growing.grew(size_bytes)
 
 
 class _Guard:

@@ -13,6 +13,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from ...protocol.framing import LARGE_BYTES, FrameReader
@@ -20,6 +21,7 @@ from ...protocol.primitives import MalformedMessage
 from ...protocol.schema import Response
 from ..context import Context
 from ..errors import CloseConnection
+from ..pending import Pending
 from .session import Session
 
 if TYPE_CHECKING:
@@ -142,8 +144,7 @@ class Connection(asyncio.BufferedProtocol):
             logger.info("closing the connection from %s: %s", self.session.client_host, error)
             self.close()
         except Exception:
-            logger.exception("closing the connection from %s after an unexpected error", self.session.client_host)
-            self.close()
+            self._close_unexpectedly()
         reader.keep()
         self._flush()
         self._watch_flow()
@@ -206,6 +207,8 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._out += buffers
                 self._out_bytes += len(buffers[0])
+        elif isinstance(answer, Pending):
+            answer.when_answered(partial(self._answered, self._wait(route), route, correlation_id))
         elif answer is not None:
             self._await(route, request, correlation_id, answer)
 
@@ -218,11 +221,15 @@ class Connection(asyncio.BufferedProtocol):
         context = self._contexts[version] = Context(self._shared.broker, self.session, client_id, version)
         return context
 
-    def _await(self, route: Route, request: Request, correlation_id: int, answer: Awaitable[Response | None]) -> None:
+    def _wait(self, route: Route) -> Waiting:
         waiting = Waiting()
         self._waiting.append(waiting)
         if not route.pipelined:
             self._held_by = waiting
+        return waiting
+
+    def _await(self, route: Route, request: Request, correlation_id: int, answer: Awaitable[Response | None]) -> None:
+        waiting = self._wait(route)
         task = asyncio.ensure_future(answer)
         self._tasks.add(task)
 
@@ -232,17 +239,26 @@ class Connection(asyncio.BufferedProtocol):
                 return
             try:
                 response = route.outcome(request, task)
-                waiting.buffers = [] if response is None else route.encode(response, correlation_id)
             except CloseConnection as error:
                 logger.info("closing the connection from %s: %s", self.session.client_host, error)
                 self.close()
             except Exception:
-                logger.exception("closing the connection from %s after an unexpected error", self.session.client_host)
-                self.close()
+                self._close_unexpectedly()
             else:
-                self._release()
+                self._answered(waiting, route, correlation_id, response)
 
         task.add_done_callback(answered)
+
+    def _answered(self, waiting: Waiting, route: Route, correlation_id: int, response: Response | None) -> None:
+        """Take an answer that was waited for."""
+        if self._is_closing:
+            return
+        try:
+            waiting.buffers = [] if response is None else route.encode(response, correlation_id)
+        except Exception:
+            self._close_unexpectedly()
+        else:
+            self._release()
 
     def _release(self) -> None:
         """Move the answers whose turn has come to the output, and go on."""
@@ -255,7 +271,10 @@ class Connection(asyncio.BufferedProtocol):
         if not waiting:
             self._waiting_bytes = 0
         self.last_active = self._shared.loop.time()
-        self._process()
+        if self._reader.unread_bytes or self._is_read_paused:
+            self._process()
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         out = self._out
@@ -285,6 +304,10 @@ class Connection(asyncio.BufferedProtocol):
         self._flush()
         self._is_closing = True
         self._transport.close()
+
+    def _close_unexpectedly(self) -> None:
+        logger.exception("closing the connection from %s after an unexpected error", self.session.client_host)
+        self.close()
 
     def abort(self) -> None:
         """Close without sending what is left."""

@@ -145,6 +145,16 @@ def test_after_a_failed_sync_the_next_one_can_succeed(flusher, target):
     assert second.wait().synced_then == 5
 
 
+def test_who_fails_when_told_does_not_keep_the_others_from_being_told(flusher, target):
+    def fail(_: Exception | None) -> None:
+        raise ValueError("nobody foresaw this")
+
+    waiter = Waiter()
+    flusher.request_all([(target, fail), (target, waiter.for_(target))])
+    target.let_through()
+    assert waiter.wait().outcome is None
+
+
 def test_one_targets_error_is_not_anothers(flusher):
     bad, good = Target(), Target()
     bad.error = OSError(errno.EIO, "broken")
