@@ -39,6 +39,7 @@ class Flusher:
     def __init__(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         self._deliver = deliver
         self._requests: SimpleQueue[Wanted | None] = SimpleQueue()
+        self._pending: dict[Syncable, list[Done]] = {}  # the thread's own
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -62,23 +63,30 @@ class Flusher:
             self._thread.join()
 
     def _run(self) -> None:
-        requests = self._requests
-        pending: dict[Syncable, list[Done]] = {}
         is_stopping = False
         while True:
-            while not is_stopping and (not pending or not requests.empty()):
-                wanted = requests.get()
+            while not is_stopping and (not self._pending or not self._requests.empty()):
+                wanted = self._requests.get()
                 if wanted is None:
                     is_stopping = True
                     break
                 for target, done in wanted:
-                    waiting = pending.setdefault(target, [])
-                    if done is not None:
-                        waiting.append(done)
-            if not pending:
+                    self._note(target, done)
+            if not self._pending:
                 return
-            for target in _next_turn(pending):
-                self._sync(target, pending.pop(target))
+            self._turn()
+
+    def _note(self, target: Syncable, done: Done | None) -> None:
+        waiting = self._pending.setdefault(target, [])
+        if done is not None:
+            waiting.append(done)
+
+    def _turn(self) -> None:
+        """Sync what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the
+        one that is waited for."""
+        background = [target for target, waiting in self._pending.items() if not waiting]
+        for target in [target for target, waiting in self._pending.items() if waiting] + background[:1]:
+            self._sync(target, self._pending.pop(target))
 
     def _sync(self, target: Syncable, waiting: list[Done]) -> None:
         job: SyncJob | None = None
@@ -114,10 +122,3 @@ class Flusher:
         except RuntimeError:
             # The loop is gone: the broker was stopped at once, and whoever waited with it.
             logger.debug("a sync finished after the event loop")
-
-
-def _next_turn(pending: dict[Syncable, list[Done]]) -> list[Syncable]:
-    """Return what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the one
-    that is waited for."""
-    background = [target for target, waiting in pending.items() if not waiting]
-    return [target for target, waiting in pending.items() if waiting] + background[:1]

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ..protocol.records import BatchCorrupt, BatchHeader, read_end_transaction_marker
+from ..protocol.records import (
+    BatchCorrupt,
+    BatchHeader,
+    ControlType,
+    EndTransactionMarker,
+    read_end_transaction_marker,
+)
 from . import files
 from .aborted import AbortedTransaction
 from .checkpoints import LeaderEpochs
@@ -55,17 +61,20 @@ def load_epochs(directory: Path, segments: list[Segment], log_start_offset: int,
     return epochs
 
 
-def load_producers(directory: Path, segments: list[Segment], end: int, synced: int) -> ProducerStates:
+def load_producers(
+    directory: Path, segments: list[Segment], end: int, synced: int, is_indexed_anew: bool = False
+) -> ProducerStates:
     """Return the state of the producers at offset ``end``: the newest snapshot, and the batches since.
 
     The aborted transactions since ``synced`` are indexed anew, as what the index says of them may have been lost with
-    the machine; so it is a snapshot from before that.
+    the machine; so it is a snapshot from before that. ``is_indexed_anew``: they are already, and on the disk.
     """
     producers, start = _read_snapshot(directory, segments, end, synced)
     earlier: list[BatchHeader] = []
     recalled = False
-    for segment in segments:
-        segment.aborted.truncate(max(start, synced))
+    if not is_indexed_anew:
+        for segment in segments:
+            segment.aborted.truncate(max(start, synced))
     for segment, position, header in _headers_around(segments, start, RECALL_BYTES if producers.entries else 0):
         if header.base_offset < start:
             if header.producer_id >= 0:
@@ -75,9 +84,13 @@ def load_producers(directory: Path, segments: list[Segment], end: int, synced: i
             producers.recall(earlier)
             recalled = True
         if header.is_control:
-            aborted = _end_transaction(producers, segment, position, header)
-            if aborted is not None and header.base_offset >= synced:
+            marker = _read_marker(segment, position, header)
+            if marker is None:
+                continue
+            aborted = producers.aborted_by(header, marker, header.base_offset)
+            if aborted is not None and header.base_offset >= synced and not is_indexed_anew:
                 segment.aborted.append(aborted)
+            producers.end_transaction(header, marker, header.base_offset)
         elif header.producer_id >= 0:
             producers.remember(header, header.base_offset)
     if not recalled:
@@ -95,40 +108,48 @@ def has_sound_index(segment: Segment) -> bool:
 
 
 def index_aborted(segments: list[Segment]) -> None:
-    """Index the aborted transactions of the whole log anew; what began before it is taken from what is there."""
+    """Index the aborted transactions of the whole log anew. When one began whose beginning is not in the log any more
+    is taken from what is there."""
     start = segments[0].base_offset
-    found: dict[Segment, dict[int, AbortedTransaction]] = {}
+    known: dict[int, AbortedTransaction] = {}
     for segment in segments:
         with suppress(IndexCorrupt):
-            found[segment] = {
-                entry.last_offset: entry for entry in segment.aborted.entries if entry.first_offset < start
-            }
+            known |= {entry.last_offset: entry for entry in segment.aborted.entries if entry.first_offset < start}
     producers = ProducerStates()
+    ended: set[int] = set()
+    found: dict[Segment, list[AbortedTransaction]] = {segment: [] for segment in segments}
     for segment, position, header in _headers_around(segments, start, 0):
+        producer_id = header.producer_id
         if header.is_control:
-            aborted = _end_transaction(producers, segment, position, header)
+            marker = _read_marker(segment, position, header)
+            if marker is None:
+                continue
+            aborted = producers.aborted_by(header, marker, header.base_offset)
+            before = known.get(header.base_offset)
+            if (
+                # An entry may have outlived its marker, and another marker is where that was.
+                before is not None
+                and before.producer_id == producer_id
+                and producer_id not in ended
+                and marker.type is ControlType.ABORT
+            ):
+                aborted = before
             if aborted is not None:
-                found.setdefault(segment, {}).setdefault(aborted.last_offset, aborted)
-        elif header.producer_id >= 0:
+                found[segment].append(aborted)
+            ended.add(producer_id)
+            producers.end_transaction(header, marker, header.base_offset)
+        elif producer_id >= 0:
             producers.remember(header, header.base_offset)
-    for segment in segments:
-        segment.aborted.replace([entry for _, entry in sorted(found.get(segment, {}).items())])
+    for segment, entries in found.items():
+        segment.aborted.replace(entries)
 
 
-def _end_transaction(
-    producers: ProducerStates, segment: Segment, position: int, header: BatchHeader
-) -> AbortedTransaction | None:
-    """Take note of a marker, and return the transaction that it aborts."""
+def _read_marker(segment: Segment, position: int, header: BatchHeader) -> EndTransactionMarker | None:
     try:
-        marker = read_end_transaction_marker(segment.view(position, position + header.size_bytes))
+        return read_end_transaction_marker(segment.view(position, position + header.size_bytes))
     except BatchCorrupt as error:
         logger.error("%s: the control batch at %d: %s", segment.path(LOG_SUFFIX), position, error)
         return None
-    if marker is None:
-        return None
-    aborted = producers.aborted_by(header, marker, header.base_offset)
-    producers.end_transaction(header, marker, header.base_offset)
-    return aborted
 
 
 def _read_snapshot(directory: Path, segments: list[Segment], end: int, synced: int) -> tuple[ProducerStates, int]:

@@ -93,9 +93,11 @@ def open_log(
             logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
         recovery_point = recovery_point or 0
         end = _recover(segments, recovery_point, gaps_end)
-    if recovery_point == 0 or not all(has_sound_index(segment) for segment in segments):
+    is_indexed_anew = recovery_point == 0 or not all(has_sound_index(segment) for segment in segments)
+    if is_indexed_anew:
         index_aborted(segments)
-    producers = load_producers(directory, segments, end, end if recovery_point is None else recovery_point)
+    synced = end if recovery_point is None else recovery_point
+    producers = load_producers(directory, segments, end, synced, is_indexed_anew)
     epochs = load_epochs(directory, segments, log_start_offset, recovery_point and min(recovery_point, end))
     if log_start_offset > end:
         # The end of the log was lost in a crash, and all that is left had been deleted before.
@@ -160,12 +162,18 @@ def _find_segments(directory: Path, clock: Clock, pool: FilePool) -> list[Segmen
 
 
 def _end_of(segment: Segment) -> int | None:
-    """Return the offset behind the last batch of a segment that was closed cleanly, None when it ends in a mess."""
+    """Return the offset behind the last batch of a segment that was closed cleanly, None when it ends in a mess.
+
+    Space that was allocated ahead is back when the power failed after the stop: nobody waits for the disk to cut it.
+    """
     segment.ensure_indexes()
     end_offset = segment.base_offset
     for found in sound_batches(segment, segment.batch_before(segment.size), end_offset):
         if isinstance(found, Damage):
-            return None
+            if not _is_blank(segment, found.position):
+                return None
+            segment.truncate(found.position)
+            break
         end_offset = found[1].next_offset
     return end_offset
 
@@ -196,7 +204,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int) -> int
         end = segment_end
         follower = next((segment.base_offset for segment in segments[number + 1 :]), end)
         if damage is not None and follower == end and _is_blank(segment, damage.position):
-            segment.truncate(damage.position)  # it was preallocated
+            segment.truncate(damage.position)  # it was allocated ahead
         elif damage is not None:
             _cut(segment, damage, end, segments[number + 1 :])
             del segments[number + 1 :]

@@ -25,6 +25,11 @@ DELETED_MARK, CLEANED_MARK, SWAP_MARK = ".deleted", ".cleaned", ".swap"
 
 # base offset, length, last offset delta: what it takes to step from batch to batch
 STEP = struct.Struct(">qi11xi")
+# Room for a few hundred small batches; more is not faster. Large batches would only be written twice for it.
+_PAGE_BYTES = 4096
+_ROOM_BYTES_MAX = 256 * 2**10
+_BATCHES_IN_ROOM_MIN = 4
+_ZEROS = memoryview(bytes(_ROOM_BYTES_MAX))
 # Kafka's index.interval.bytes default, for indexes that are rebuilt.
 INDEX_INTERVAL_BYTES = 4096
 
@@ -38,8 +43,9 @@ class Segment:
     """A segment. ``size``: bytes of whole batches; ``max_timestamp`` in ms, -1 when there is none.
 
     The file is opened, and the indexes are read, when they are first needed. ``capacity``: how large it may still
-    become (0: not at all). ``mark``: what the names of its files end in; nothing, but for what is about to become a
-    part of the log or was one. ``is_retired``: the log has parted with it.
+    become (0: not at all). ``room_end``: where the file ends, if that is behind the batches. ``mark``: what the names
+    of its files end in; nothing, but for what is about to become a part of the log or was one. ``is_retired``: it is
+    not a part of the log any more.
     """
 
     __slots__ = (
@@ -53,11 +59,11 @@ class Segment:
         "first_timestamp",
         "index",
         "is_indexed",
-        "is_preallocated",
         "is_retired",
         "mark",
         "max_timestamp",
         "max_timestamp_offset",
+        "room_end",
         "size",
         "time_index",
     )
@@ -76,7 +82,7 @@ class Segment:
         self.created_ms = created_ms
         self.mark = mark
         self.is_retired = False
-        self.is_preallocated = False
+        self.room_end = 0
         self.file = MappedFile(self._log_name, pool)
         self.size = os.stat(self.path(LOG_SUFFIX)).st_size
         self.capacity = 0
@@ -123,6 +129,7 @@ class Segment:
             files.write_all(self.file.fd, batch[written:], position + written)
         except OSError:
             files.truncate(self.file.fd, position)
+            self.room_end = 0
             raise
 
     def preallocate(self, size: int) -> None:
@@ -132,13 +139,24 @@ class Segment:
         except OSError:
             files.truncate(self.file.fd, self.size)  # some of it may have been there
             raise
-        self.is_preallocated = True
+        self.room_end = size
+
+    def make_room(self, batch_bytes: int) -> None:
+        """Have zeros behind the batches for the next ones of ``batch_bytes`` to be written over, and so to be brought
+        to the disk without the file's length and blocks, which takes the file system twice as long.
+
+        The file becomes at most twice as long as its batches, and a page. It is no harm if there is no space.
+        """
+        room = min(max(self.size, _PAGE_BYTES), _ROOM_BYTES_MAX, self.capacity - self.size)
+        if room >= _BATCHES_IN_ROOM_MIN * batch_bytes:
+            with suppress(OSError):
+                self.room_end = self.size + files.pwrite(self.file.fd, _ZEROS[:room], self.size)
 
     def trim(self) -> None:
-        """Give back the space that was allocated and is not used. Raises OSError."""
-        if self.is_preallocated:
+        """Give back the space that is not used. Raises OSError."""
+        if self.room_end > self.size:
             files.truncate(self.file.fd, self.size)
-            self.is_preallocated = False
+            self.room_end = 0
 
     def note(self, position: int, size: int, last_offset: int, max_timestamp: int, index_interval_bytes: int) -> None:
         """Take a batch at ``position`` into the timestamps and, when it is time for it, into the indexes."""
@@ -168,8 +186,13 @@ class Segment:
             files.close(opened)
 
     def truncate(self, size: int) -> None:
-        """Drop what lies at ``size`` and beyond, in the file and in the offset index. Raises OSError."""
+        """Drop what lies at ``size`` and beyond, in the file and in the offset index. Raises OSError.
+
+        The index files go: they may tell of what was there, and what is written next over them can be lost.
+        """
         files.truncate(self.file.fd, size)
+        for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX):
+            files.unlink(self.path(suffix))
         self.size = size
         self.index.truncate(size)
         self.file.forget_map()

@@ -95,7 +95,10 @@ class SegmentedLog(ReadableLog):
         if leader_epoch != self.epochs.latest:
             self.epochs.assign(leader_epoch, base_offset)
         assign(batch, 0, header, base_offset, leader_epoch)
-        segment.append(batch, last_offset, header.max_timestamp, self.settings.index_interval_bytes)
+        settings = self.settings
+        segment.append(batch, last_offset, header.max_timestamp, settings.index_interval_bytes)
+        if settings.is_durable and segment.size > segment.room_end:
+            segment.make_room(len(batch))
         self.log_end_offset = last_offset + 1
 
     def end_transaction(self, marker: memoryview, leader_epoch: int, must_bump: bool) -> Appended:

@@ -16,7 +16,8 @@ class TopicConfig(Overrides):
     """Every topic setting by name; those that produce, fetch and the log read stand as attributes.
 
     Times are in milliseconds, sizes in bytes; ``retention_ms`` and ``retention_bytes`` are -1 without a limit,
-    ``compression_level`` is None where the type has none.
+    ``compression_level`` is None where the type has none. ``is_durable``: what is appended counts only when the disk
+    has it, for the producer and for consumers.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class TopicConfig(Overrides):
         "index_interval_bytes",
         "is_compacted",
         "is_deleting",
+        "is_durable",
         "max_compaction_lag_ms",
         "max_message_bytes",
         "message_timestamp_after_max_ms",
@@ -61,6 +63,7 @@ class TopicConfig(Overrides):
         self.index_interval_bytes = self.int("index.interval.bytes")
         self.flush_messages = self.int("flush.messages")
         self.flush_ms = self.int("flush.ms")
+        self.is_durable = self.flush_messages == 1 or broker.bool("barnabas.acknowledge.durable")
         self.file_delete_delay_ms = self.int("file.delete.delay.ms")
         self.is_compacted = "compact" in self.list("cleanup.policy")
         self.is_deleting = "delete" in self.list("cleanup.policy")

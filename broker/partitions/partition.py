@@ -71,13 +71,9 @@ class GrowthWatcher(Protocol):
 
 
 class Partition:
-    """One partition. Its log is opened when it is first needed.
-
-    ``is_durable``: what is appended counts only when the disk has it, for the producer and for consumers.
-    """
+    """One partition. Its log is opened when it is first needed. ``is_durable``: see TopicConfig."""
 
     __slots__ = (
-        "_acknowledge_durable",
         "_log",
         "_offline",
         "_open",
@@ -97,15 +93,13 @@ class Partition:
         index: int,
         leader_epoch: int,
         config: TopicConfig,
-        acknowledge_durable: bool,
         open_log: Callable[[LogSettings], PartitionLog],
     ) -> None:
         self.topic = topic
         self.index = index
         self.leader_epoch = leader_epoch
         self.config = config
-        self._acknowledge_durable = acknowledge_durable
-        self.is_durable = acknowledge_durable or config.flush_messages == 1
+        self.is_durable = config.is_durable
         self.watchers: set[GrowthWatcher] = set()
         self._open = open_log
         self._log: PartitionLog | None = None
@@ -145,7 +139,7 @@ class Partition:
             # Consumers have seen what could be read before records began to wait for the disk.
             self._readable_before = self.high_watermark
             self._log.configure(config)
-        self.is_durable = self._acknowledge_durable or config.flush_messages == 1
+        self.is_durable = config.is_durable
 
     @property
     def high_watermark(self) -> int:

@@ -204,14 +204,12 @@ class Topics:
         return topic
 
     def _make_partitions(self, topic: Topic, leader_epoch: int, indexes: range) -> list[Partition]:
-        durable = self._config.bool("barnabas.acknowledge.durable")
         return [
             Partition(
                 topic.name,
                 index,
                 leader_epoch,
                 topic.config,
-                durable,
                 partial(self._data_dir.open_log, topic.name, index, topic.topic_id),
             )
             for index in indexes

@@ -164,6 +164,29 @@ def test_what_began_before_the_log_does_is_not_aborted_by_a_marker_that_is_lost(
     assert again.aborted(1, len(again.read(1, 2**20, True).batches)) == []
 
 
+@pytest.mark.parametrize("commits", [False, True])
+def test_an_entry_is_not_taken_for_that_of_another_marker_in_the_place_of_its_own(tmp_path, commits):
+    folder = LogFolder(tmp_path / "data")
+    log = folder.open()
+    append(log, data(1, 0))
+    log.roll()
+    append(log, data(1, 1))
+    log.delete_before(1)
+    size = log.segments[-1].size
+    end(log, 1, False)
+    log.let_go()
+    index, content = log.segments[-1].aborted.path, log.segments[-1].aborted.path.read_bytes()
+    os.truncate(log.segments[-1].path(".log"), size)
+    again = folder.open(0, 1)
+    end(again, 1 if commits else 2, commits)
+    again.let_go()
+    index.write_bytes(content)
+    assert read_entries(index) != []
+    folder.close(folder.open(0, 1))
+    assert read_entries(index) == []
+    assert folder.problems() == []
+
+
 def spoil(path: Path, how: str) -> None:
     content = path.read_bytes()
     path.write_bytes(

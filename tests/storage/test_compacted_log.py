@@ -59,8 +59,9 @@ class CompactedLogAgainstList(RuleBasedStateMachine):
         segment_bytes=st.sampled_from([700, 2000]),
         index_bytes=st.sampled_from([16, 10**6]),
         is_compacted=st.booleans(),
+        is_durable=st.booleans(),
     )
-    def start(self, segment_bytes: int, index_bytes: int, is_compacted: bool) -> None:
+    def start(self, segment_bytes: int, index_bytes: int, is_compacted: bool, is_durable: bool) -> None:
         self.temporary = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.clock = ManualClock(START_MS)
         self.settings = Settings(
@@ -68,6 +69,7 @@ class CompactedLogAgainstList(RuleBasedStateMachine):
             segment_index_bytes=index_bytes,
             index_interval_bytes=200,
             is_compacted=is_compacted,
+            is_durable=is_durable,
         )
         self.folder = LogFolder(self.temporary / "data", self.settings, self.clock)
         self.retired: list[Segment] = []

@@ -216,3 +216,18 @@ def test_a_recovery_point_file_cut_or_flipped_anywhere_is_read_or_refused(tmp_pa
         path.write_bytes(content)
         with suppress(StorageError):
             assert all(isinstance(offset, int) for offset in read_offsets(path).values())
+
+
+def test_the_indexes_of_what_was_cut_off_go_with_it(tmp_path):
+    """They are written again unsynced: after a power failure the old ones could be there again."""
+    folder = LogFolder(tmp_path / "data", Settings(index_interval_bytes=0))
+    log = folder.open()
+    for _ in range(3):
+        append(log, batch())
+    folder.close(log)
+    path = log.segments[0].path(".log")
+    path.write_bytes(path.read_bytes()[:-1])
+    again = folder.open(0)
+    assert not [name for name in folder.files() if name.endswith("index")]
+    folder.close(again)
+    assert folder.problems() == []

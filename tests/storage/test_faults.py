@@ -32,7 +32,7 @@ class FaultyWorkload(Workload):
 
     def __init__(self, path: Path, complaints: Complaints, number: int, error: int, is_short: bool) -> None:
         super().__init__(path, Random(1), complaints)
-        self.settings = Settings(segment_bytes=1200, index_interval_bytes=100)
+        self.settings = Settings(segment_bytes=1200, index_interval_bytes=100, is_durable=True)
         self.left = number
         self.error, self.is_short = error, is_short
         self.is_armed = False

@@ -34,8 +34,9 @@ class LogAgainstList(RuleBasedStateMachine):
         segment_ms=st.sampled_from([5_000, 10**9]),
         index_bytes=st.sampled_from([16, 10**6]),
         preallocate=st.booleans(),
+        is_durable=st.booleans(),
     )
-    def start(self, segment_ms: int, index_bytes: int, preallocate: bool) -> None:
+    def start(self, segment_ms: int, index_bytes: int, preallocate: bool, is_durable: bool) -> None:
         self.temporary = Path(tempfile.mkdtemp())
         self.clock = ManualClock(START_MS)
         self.folder = LogFolder(
@@ -47,6 +48,7 @@ class LogAgainstList(RuleBasedStateMachine):
                 segment_index_bytes=index_bytes,
                 index_interval_bytes=INDEX_INTERVAL,
                 preallocate=preallocate,
+                is_durable=is_durable,
             ),
             self.clock,
         )

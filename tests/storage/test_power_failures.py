@@ -144,3 +144,30 @@ def test_names_survive_in_their_order_unless_any_order_is_asked_for(tmp_path: Pa
                 found[any_order].add("".join(sorted(child.name for child in path.iterdir())))
     assert found[False] == {"", "a", "ab", "abc"}
     assert len(found[True]) == 8
+
+
+def test_an_index_of_aborted_transactions_that_was_made_anew_is_synced(folder: FailingFolder) -> None:
+    """The next start trusts it as far as the recovery point says, which is still that of before."""
+    log = folder.open()
+    append(log, data(1, 0))
+    end(log, 1, False)
+    folder.close(log)
+    folder.open(recovery_point=0).let_go()
+    for found in folder.after_failures(log.recovery_point):
+        assert found.aborted(0, log.size_bytes) == [AbortedTransaction(1, 0, 1, 2)]
+
+
+@pytest.mark.parametrize("setting", ["is_durable", "preallocate"])
+def test_space_that_was_given_back_may_be_there_again_after_a_clean_stop(
+    folder: FailingFolder, setting: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    setattr(folder.settings, setting, True)
+    log = folder.open()
+    contents = [data(1, number) for number in range(3)]
+    for content in contents:
+        append(log, content)
+    folder.close(log)
+    for found in folder.after_failures(None):
+        assert read_all(found) == contents
+        assert found.segments[0].path(".log").stat().st_size >= log.size_bytes
+    assert "said to be closed cleanly" not in caplog.text

@@ -38,17 +38,13 @@ class SteppedFlusher(Flusher):
     """Syncs when it is told to, in the caller's thread."""
 
     def request(self, target: Syncable, done: Done | None = None) -> None:
-        waiting = self._wanted.setdefault(target, [])
-        if done is not None:
-            waiting.append(done)
+        self._note(target, done)
 
     def turn(self) -> None:
-        if self._wanted:
-            for target, waiting in self._next_turn():
-                self._sync(target, waiting)
+        self._turn()
 
     def stop(self) -> None:
-        while self._wanted:
+        while self._pending:
             self.turn()
 
 
@@ -115,6 +111,8 @@ class Workload:
             segment_ms=random.choice([3000, 10**9]),
             index_interval_bytes=random.choice([100, 4096]),
             file_delete_delay_ms=random.choice([0, 2000]),
+            is_durable=random.random() < 0.5,
+            preallocate=random.random() < 0.2,
         )
         self.leader_epoch = 0
         self.data_dir: DataDir | None = None

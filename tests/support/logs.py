@@ -30,10 +30,10 @@ class Settings:
     segment_jitter_ms: int = 0
     segment_index_bytes: int = 10 * 2**20
     index_interval_bytes: int = 4096
-    flush_messages: int = FOREVER
     flush_ms: int = FOREVER
     file_delete_delay_ms: int = 0
     preallocate: bool = False
+    is_durable: bool = False
     is_compacted: bool = False
     is_deleting: bool = True
     retention_ms: int = 7 * 24 * 3600 * 1000

@@ -38,12 +38,13 @@ def data_dir(tmp_path: Path) -> Iterator[DataDir]:
     opened.close()
 
 
-def make_partition(data_dir: DataDir, is_durable: bool = False, **settings: str) -> Partition:
+DURABLE = BrokerConfig.of({"barnabas.acknowledge.durable": "true"})
+
+
+def make_partition(data_dir: DataDir, broker: BrokerConfig | None = None, **settings: str) -> Partition:
     overrides = {name.replace("_", "."): value for name, value in settings.items()}
-    config = TopicConfig(overrides, BrokerConfig())
-    return Partition(
-        "t", 0, 0, config, is_durable, lambda settings: data_dir.open_log("t", 0, bytes(15) + b"t", settings)
-    )
+    config = TopicConfig(overrides, broker or BrokerConfig())
+    return Partition("t", 0, 0, config, lambda settings: data_dir.open_log("t", 0, bytes(15) + b"t", settings))
 
 
 def records(count: int = 3, codec: Codec = Codec.NONE) -> memoryview:
@@ -76,7 +77,7 @@ def test_what_is_appended_can_be_read_at_once(data_dir: DataDir) -> None:
     assert watcher.grown == [len(sent)]
 
 
-@pytest.mark.parametrize("settings", [{"is_durable": True}, {"flush_messages": "1"}])
+@pytest.mark.parametrize("settings", [{"broker": DURABLE}, {"flush_messages": "1"}])
 def test_a_durable_partition_shows_only_what_the_disk_has(data_dir: DataDir, settings: dict) -> None:
     partition, watcher, sent = make_partition(data_dir, **settings), Watcher(), records()
     partition.append(sent, NOW_MS)
