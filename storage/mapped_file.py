@@ -3,6 +3,7 @@
 import mmap
 import os
 import resource
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ from . import files
 # Only Linux can be asked whether a read would wait; elsewhere the answer is always no.
 _NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 _OPEN_MAX, _OPEN_MIN = 16_384, 64
+# Held for as long as it takes to say which descriptor is being synced, or is to be closed.
+_claiming = threading.Lock()
 
 
 class FilePool:
@@ -56,14 +59,14 @@ class MappedFile:
     the map, so a full disk is an error and not a signal. ``path`` tells the file's name at present.
     """
 
-    __slots__ = ("_fd", "_map", "_map_bytes", "_mode", "_path", "_pool", "was_used")
+    __slots__ = ("_fd", "_map", "_map_bytes", "_mode", "_path", "_pool", "_syncing_fd", "was_used")
 
     def __init__(self, path: Callable[[], str], pool: FilePool | None) -> None:
         """``pool``: None for somebody who only reads, and closes what he opens."""
         self._path = path
         self._pool = pool
         self._mode = files.READ if pool is None else files.UPDATE
-        self._fd = -1
+        self._fd = self._syncing_fd = -1
         self._map: mmap.mmap | None = None
         self._map_bytes = 0
         self.was_used = False
@@ -105,6 +108,25 @@ class MappedFile:
             if size < capacity:
                 files.truncate(self.fd, size)
 
+    def sync(self) -> None:
+        """Bring the content to the disk; blocks. May be called from any thread, from one at a time. Raises OSError.
+
+        The descriptor that was written by is also the one that is told of errors since.
+        """
+        with _claiming:
+            fd = self._syncing_fd = self._fd
+        if fd < 0:
+            files.sync_path(self._path())
+            return
+        try:
+            files.sync(fd)
+        finally:
+            with _claiming:
+                self._syncing_fd = -1
+                was_closed = self._fd != fd
+            if was_closed:
+                files.close(fd)
+
     def forget_map(self) -> None:
         """Have the file mapped anew when it is read next: it was cut."""
         self._map = None
@@ -135,9 +157,11 @@ class MappedFile:
         """Let go of the file; views that are still being sent keep their map."""
         if self._pool is not None:
             self._pool.remove(self)
-        if self._fd >= 0:
-            files.close(self._fd)
-            self._fd = -1
+        with _claiming:
+            fd, self._fd = self._fd, -1
+            is_syncing = fd == self._syncing_fd
+        if fd >= 0 and not is_syncing:
+            files.close(fd)
         unused, self._map = self._map, None
         if unused is not None:
             with suppress(BufferError):  # it goes with the last view of it

@@ -203,7 +203,7 @@ class Segment:
         May be called from any thread. Raises OSError.
         """
         has_new_name = self.aborted.sync()
-        files.sync_path(self._log_name())
+        self.file.sync()
         return has_new_name
 
     def seal(self) -> None:

@@ -281,13 +281,15 @@ class SegmentedLog(ReadableLog):
                 # to be known before the next, and it does not pass even if all that was missing is space.
                 self.failed(error, may_pass=NO_DESCRIPTORS)
                 raise
-            with self.files:
-                if self.offline is None:
-                    for segment in rolled:
-                        segment.write_indexes()
+            if rolled:
+                with self.files:
+                    if self.offline is None:
+                        for segment in rolled:
+                            segment.write_indexes()
 
         def finish() -> None:
-            self.unsynced = [segment for segment in self.unsynced if segment not in rolled]
+            if rolled:
+                self.unsynced = [segment for segment in self.unsynced if segment not in rolled]
             self.recovery_point = max(self.recovery_point, offset)
 
         return SyncJob(work, finish, self.failed)

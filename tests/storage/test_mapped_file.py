@@ -1,10 +1,13 @@
 """Files that are open while they are used, and no more of them than the pool allows."""
 
+import errno
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from barnabas.storage import files
 from barnabas.storage.mapped_file import FilePool, MappedFile
 
 
@@ -74,6 +77,40 @@ def test_a_file_that_left_the_pool_is_not_closed_by_it(tmp_path):
     assert make(tmp_path, pool, 1).fd >= 0
     assert file.fd == descriptor
     file.close()
+
+
+@pytest.mark.parametrize("is_opened_again", [False, True])
+@pytest.mark.parametrize("error", [None, OSError(errno.EIO, "broken")])
+def test_a_file_that_is_closed_while_it_is_synced_is_closed_afterwards(tmp_path, monkeypatch, is_opened_again, error):
+    before = descriptors()
+    file = make(tmp_path, FilePool(1), 0)
+    first, synced = file.fd, []
+
+    def sync(descriptor: int) -> None:
+        for _ in range(1 + is_opened_again):
+            file.close()
+            if is_opened_again:
+                assert file.fd != first
+        assert os.pread(descriptor, 7, 0) == b"content"
+        synced.append(descriptor)
+        if error:
+            raise error
+
+    monkeypatch.setattr(files, "sync", sync)
+    with pytest.raises(OSError, match="broken") if error else nullcontext():
+        file.sync()
+    assert synced == [first]
+    assert descriptors() == before + is_opened_again
+    file.close()
+    assert descriptors() == before
+
+
+def test_a_file_that_is_not_open_is_synced_by_its_name(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(files, "sync", lambda descriptor: synced.append(os.pread(descriptor, 9, 0)))
+    before = descriptors()
+    make(tmp_path, FilePool(1), 3).sync()
+    assert (synced, descriptors()) == ([b"content 3"], before)
 
 
 def test_half_of_the_descriptors_are_left_to_others():
