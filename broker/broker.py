@@ -54,7 +54,7 @@ class Broker:
         self.dispatcher = Dispatcher(collect(f"{__package__}.apis"))
         self.is_stopping = False
         self._timers: list[asyncio.TimerHandle] = []
-        self._to_sync: list[tuple[Syncable, Done]] = []
+        self._to_sync: dict[Syncable, list[Done]] = {}
         self._alarms: dict[GroupCoordinator | Timers, asyncio.TimerHandle] = {}
 
     data_dir: DataDir
@@ -228,10 +228,10 @@ class Broker:
         """
         if not self._to_sync:
             self._loop.call_soon(self._sync_all)
-        self._to_sync.append((target, done))
+        self._to_sync.setdefault(target, []).append(done)
 
     def _sync_all(self) -> None:
-        wanted, self._to_sync = self._to_sync, []
+        wanted, self._to_sync = self._to_sync, {}
         self.data_dir.flusher.request_all(wanted)
 
     def request_sync(self, target: Syncable) -> asyncio.Future[None]:

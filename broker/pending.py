@@ -1,4 +1,4 @@
-"""An answer that comes later by a plain call: for what is answered so often that a task or a future would show."""
+"""Answers that are not there yet."""
 
 from __future__ import annotations
 
@@ -7,24 +7,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..protocol.codec import Buffer
     from ..protocol.schema import Response
+    from .dispatch import Route
 
 
-class Pending:
-    """What a handler returns instead of an awaitable, and whoever makes the answer calls ``answer`` with, once.
+class Waiting:
+    """Holds the place of an answer in the order of the requests. ``buffers``: its bytes, once it is there."""
 
-    It cannot be cancelled: an answer for which nobody waits any more goes nowhere.
+    __slots__ = ("buffers", "correlation_id", "route")
+
+    buffers: list[Buffer] | None
+    correlation_id: int
+    route: Route
+
+
+class Pending(Waiting):
+    """What a handler returns instead of an awaitable where a task would cost too much: whoever makes the answer calls
+    ``answer`` with it, once, and not before the handler has returned. ``then`` takes it; without, nobody wants it.
     """
 
-    __slots__ = ("_then",)
+    __slots__ = ("then",)
 
     def __init__(self) -> None:
-        self._then: Callable[[Response], None] | None = None
-
-    def when_answered(self, then: Callable[[Response], None]) -> None:
-        """Have ``then`` called with the answer, which must not be there yet; it must not raise."""
-        self._then = then
+        self.then: Callable[[Pending, Response], None] | None = None
 
     def answer(self, response: Response) -> None:
-        if self._then is not None:
-            self._then(response)
+        if self.then is not None:
+            self.then(self, response)

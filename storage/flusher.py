@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple, Protocol
 
@@ -27,7 +27,8 @@ class Syncable(Protocol):
     def sync_job(self) -> SyncJob: ...
 
 
-Wanted = Sequence[tuple[Syncable, Done | None]]
+# Whom to tell about each; nobody may want to know.
+Wanted = dict[Syncable, list[Done]]
 
 
 class Flusher:
@@ -39,16 +40,16 @@ class Flusher:
     def __init__(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         self._deliver = deliver
         self._requests: SimpleQueue[Wanted | None] = SimpleQueue()
-        self._pending: dict[Syncable, list[Done]] = {}  # the thread's own
+        self._pending: Wanted = {}  # the thread's own
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def request(self, target: Syncable, done: Done | None = None) -> None:
         """Have ``target`` brought to the disk as it is now; ``done`` is called with None, or with what went wrong."""
-        self.request_all([(target, done)])
+        self.request_all({target: [] if done is None else [done]})
 
     def request_all(self, wanted: Wanted) -> None:
-        """As ``request``, many at once; ``wanted`` is not to be changed afterwards."""
+        """As ``request``, many at once; ``wanted`` is the flusher's afterwards."""
         self._requests.put(wanted)
         if self._thread is None:
             with self._starting:
@@ -70,16 +71,17 @@ class Flusher:
                 if wanted is None:
                     is_stopping = True
                     break
-                for target, done in wanted:
-                    self._note(target, done)
+                self._note(wanted)
             if not self._pending:
                 return
             self._turn()
 
-    def _note(self, target: Syncable, done: Done | None) -> None:
-        waiting = self._pending.setdefault(target, [])
-        if done is not None:
-            waiting.append(done)
+    def _note(self, wanted: Wanted) -> None:
+        for target, waiting in wanted.items():
+            if target in self._pending:
+                self._pending[target] += waiting
+            else:
+                self._pending[target] = waiting
 
     def _turn(self) -> None:
         """Sync what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the

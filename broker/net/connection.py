@@ -13,7 +13,6 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Awaitable
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from ...protocol.framing import LARGE_BYTES, FrameReader
@@ -21,7 +20,7 @@ from ...protocol.primitives import MalformedMessage
 from ...protocol.schema import Response
 from ..context import Context
 from ..errors import CloseConnection
-from ..pending import Pending
+from ..pending import Pending, Waiting
 from .session import Session
 
 if TYPE_CHECKING:
@@ -45,15 +44,6 @@ ANSWER_BYTES_PER_TURN_MAX = 256 * 2**10
 STARVED_RETRY_S = 0.02
 
 _HEADER = struct.Struct(">hhih")
-
-
-class Waiting:
-    """An answer that is not there yet, holding its place."""
-
-    __slots__ = ("buffers",)
-
-    def __init__(self) -> None:
-        self.buffers: list[Buffer] | None = None
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -208,7 +198,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._out += buffers
                 self._out_bytes += len(buffers[0])
         elif isinstance(answer, Pending):
-            answer.when_answered(partial(self._answered, self._wait(route), route, correlation_id))
+            answer.then = self._answered
+            self._wait(answer, route, correlation_id)
         elif answer is not None:
             self._await(route, request, correlation_id, answer)
 
@@ -221,15 +212,17 @@ class Connection(asyncio.BufferedProtocol):
         context = self._contexts[version] = Context(self._shared.broker, self.session, client_id, version)
         return context
 
-    def _wait(self, route: Route) -> Waiting:
-        waiting = Waiting()
+    def _wait(self, waiting: Waiting, route: Route, correlation_id: int) -> None:
+        waiting.buffers = None
+        waiting.route = route
+        waiting.correlation_id = correlation_id
         self._waiting.append(waiting)
         if not route.pipelined:
             self._held_by = waiting
-        return waiting
 
     def _await(self, route: Route, request: Request, correlation_id: int, answer: Awaitable[Response | None]) -> None:
-        waiting = self._wait(route)
+        waiting = Waiting()
+        self._wait(waiting, route, correlation_id)
         task = asyncio.ensure_future(answer)
         self._tasks.add(task)
 
@@ -245,16 +238,16 @@ class Connection(asyncio.BufferedProtocol):
             except Exception:
                 self._close_unexpectedly()
             else:
-                self._answered(waiting, route, correlation_id, response)
+                self._answered(waiting, response)
 
         task.add_done_callback(answered)
 
-    def _answered(self, waiting: Waiting, route: Route, correlation_id: int, response: Response | None) -> None:
+    def _answered(self, waiting: Waiting, response: Response | None) -> None:
         """Take an answer that was waited for."""
         if self._is_closing:
             return
         try:
-            waiting.buffers = [] if response is None else route.encode(response, correlation_id)
+            waiting.buffers = [] if response is None else waiting.route.encode(response, waiting.correlation_id)
         except Exception:
             self._close_unexpectedly()
         else:

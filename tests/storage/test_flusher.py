@@ -150,7 +150,7 @@ def test_who_fails_when_told_does_not_keep_the_others_from_being_told(flusher, t
         raise ValueError("nobody foresaw this")
 
     waiter = Waiter()
-    flusher.request_all([(target, fail), (target, waiter.for_(target))])
+    flusher.request_all({target: [fail, waiter.for_(target)]})
     target.let_through()
     assert waiter.wait().outcome is None
 

@@ -16,7 +16,7 @@ from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.checker import check
 from barnabas.storage.clock import ManualClock
 from barnabas.storage.datadir import CLEAN_FILE, DataDir
-from barnabas.storage.flusher import Done, Flusher, Syncable
+from barnabas.storage.flusher import Flusher, Wanted
 from barnabas.storage.log import Appended
 from barnabas.storage.segments import SegmentedLog
 
@@ -37,8 +37,8 @@ class Failed(BaseException):
 class SteppedFlusher(Flusher):
     """Syncs when it is told to, in the caller's thread."""
 
-    def request(self, target: Syncable, done: Done | None = None) -> None:
-        self._note(target, done)
+    def request_all(self, wanted: Wanted) -> None:
+        self._note(wanted)
 
     def turn(self) -> None:
         self._turn()

@@ -103,6 +103,11 @@ def test_pipelined_produce_that_waits_for_the_disk_is_answered_in_order(tmp_path
         assert got[0::2] == [3 * index for index in range(200)]
         assert got[1::2] == [6 * index for index in range(200)]
         assert end_offset(wire, second) == 1200
+        for _ in range(20):
+            with Wire(broker.port) as gone:
+                gone.send(produce_request(first, (0, batch())), 9)
+        wire.call(produce_request(first, (0, batch())), 9)
+        assert "Traceback" not in broker.log.read_text()
 
 
 def test_large_and_small_frames_can_follow_each_other(wire: Wire) -> None:
