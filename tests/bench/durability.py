@@ -12,22 +12,22 @@ DURABLE = ("-c", "barnabas.acknowledge.durable=true")
 
 
 def durable() -> None:
-    """The disk alone, then 1 and 16 connections with one request in flight each."""
+    """The disk alone, then 1 and 16 connections with one request in flight each, and 16 with four."""
     small, large = _sync_us(100), _sync_us(16_384)
     print(f"{'one fdatasync behind 100 B, alone':34} p50 {small:5.0f} us, behind 16 KB {large:5.0f} us")
     for value_bytes, name in ((100, "100 B"), (16_384, "16 KB")):
-        for connections in (1, 16):
-            _compare(f"durable produce {name}, 1 x {connections}", value_bytes, connections)
+        for connections, window in ((1, 1), (16, 1), (16, 4)):
+            _compare(f"durable produce {name}, {connections} x {window}", value_bytes, connections, window)
 
 
-def _compare(name: str, value_bytes: int, connections: int) -> None:
+def _compare(name: str, value_bytes: int, connections: int, window: int) -> None:
     ratios, fast, slow = [], [], []
     for _ in range(ROUNDS):
         for arguments, results in (((), fast), (DURABLE, slow)):
             with broker(*arguments) as ours:
                 load.create_topic(ours.port, "t")
                 frame = load.produce_frame(ours.port, "t", value_bytes)
-                results.append(load.blast(ours.port, ours.pid, [frame] * connections, SECONDS, 1))
+                results.append(load.blast(ours.port, ours.pid, [frame] * connections, SECONDS, window))
         ratios.append(slow[-1].requests_per_s / fast[-1].requests_per_s)
     print(
         f"{name:34} {max(slow).requests_per_s:9.0f}/s, p50 {min(r.p50_us for r in slow):5.0f} us"

@@ -102,7 +102,8 @@ def blast(
     only = one if len(frames) == 1 else None
     done = 0
     cpu = cpu_seconds(pid)
-    begin = sent = time.perf_counter()
+    begin = time.perf_counter()
+    sent = dict.fromkeys(bursts, begin)
     for one, burst in bursts.items():
         one.sendall(burst)
     while time.perf_counter() - begin < seconds:
@@ -114,8 +115,8 @@ def blast(
             done += answered
             if window == 1:
                 now = time.perf_counter()
-                latencies.append(now - sent)
-                sent = now
+                latencies.append(now - sent[one])
+                sent[one] = now
             one.sendall(bursts[one][: answered * frame_bytes])
     elapsed = time.perf_counter() - begin
     cpu = cpu_seconds(pid) - cpu
