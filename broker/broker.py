@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
@@ -31,6 +31,9 @@ from .security.scram import ScramCredentials
 from .timers import Timers
 from .transactions import TransactionCoordinator, TransactionCoordinatorConfig
 
+if TYPE_CHECKING:
+    from .metrics.endpoint import MetricsEndpoint
+
 R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class Broker:
         self.acknowledge_durable = config.bool("barnabas.acknowledge.durable")
         self.dispatcher = Dispatcher(collect(f"{__package__}.apis"))
         self.is_stopping = False
+        self.metrics: MetricsEndpoint | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._to_sync: dict[Syncable, list[Done]] = {}
         self._alarms: dict[GroupCoordinator | Timers, asyncio.TimerHandle] = {}
@@ -107,8 +111,10 @@ class Broker:
                 self._arm(owner)
             self.producer_ids = ProducerIds(self.catalog, self.synced)
             self.server = Server(self)
+            self.metrics = await self._serve_metrics()
             await self.server.open(self.config.listeners)
         except BaseException:
+            await self._close_metrics()
             self.data_dir.close()
             raise
         milliseconds = self.config.int
@@ -121,6 +127,18 @@ class Broker:
         self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
         cleanup = "transaction.remove.expired.transaction.cleanup.interval.ms"
         self._every(milliseconds(cleanup) / 1000, self.transactions.expire)
+
+    async def _serve_metrics(self) -> MetricsEndpoint | None:
+        address = self.config.string("barnabas.metrics.listener")
+        if not address:
+            return None
+        from .metrics.endpoint import MetricsEndpoint  # what it needs would be half of the start-up time
+
+        return await asyncio.to_thread(MetricsEndpoint, address, self.topics, self._loop)
+
+    async def _close_metrics(self) -> None:
+        if self.metrics is not None:
+            await asyncio.to_thread(self.metrics.close)
 
     def _report_orphans(self) -> None:
         """Say which partition folders are not served: the catalog was lost, or they were copied here."""
@@ -299,6 +317,7 @@ class Broker:
         self.groups.close()
         self.transactions.close()
         await self.server.stop()
+        await self._close_metrics()
         await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard
 
 

@@ -127,6 +127,9 @@ class PartitionLog(Protocol):
         ...
 
     @property
+    def segment_count(self) -> int: ...
+
+    @property
     def size_bytes(self) -> int:
         """Return the bytes of all batches."""
         ...

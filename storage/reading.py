@@ -181,6 +181,10 @@ class ReadableLog:
         return found
 
     @property
+    def segment_count(self) -> int:
+        return len(self.segments)
+
+    @property
     def size_bytes(self) -> int:
         return sum(segment.size for segment in self.segments)
 

@@ -1,6 +1,6 @@
 """Broker settings: who this broker is, where it listens, what it lets a client do."""
 
-from .setting import INT_MAX, ConfigType, Dynamic, Setting, at_least, list_of, one_of
+from .setting import INT_MAX, ConfigType, Dynamic, Setting, address_or_nothing, at_least, list_of, one_of
 
 BOOLEAN, STRING, INT = ConfigType.BOOLEAN, ConfigType.STRING, ConfigType.INT
 SHORT, LONG, LIST = ConfigType.SHORT, ConfigType.LONG, ConfigType.LIST
@@ -182,5 +182,12 @@ SERVER_TABLE = (
         BOOLEAN,
         False,
         "Whether every acknowledgement waits until the disk has it, log and catalog alike.",
+    ),
+    Setting(
+        "barnabas.metrics.listener",
+        STRING,
+        "",
+        "Where Prometheus gets metrics over HTTP: host:port, or :port on all interfaces; nowhere when empty.",
+        address_or_nothing(),
     ),
 )

@@ -11,6 +11,7 @@ INT_MAX = 2**31 - 1
 LONG_MAX = 2**63 - 1
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+_ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]*):([0-9]{1,5})")
 _COMMA = re.compile(r"\s*,\s*")
 
 
@@ -83,6 +84,16 @@ def list_of(*names: str, empty_allowed: bool = True) -> Validator:
 
     words = f" of {', '.join(names)}" if names else " of names"
     return Validator(accepts, f"{words}, each at most once{'' if empty_allowed else ', at least one'}")
+
+
+def address_or_nothing() -> Validator:
+    """Accept "host:port", ":port" and the empty text."""
+
+    def accepts(value: str) -> bool:
+        found = _ADDRESS.fullmatch(value)
+        return not value or (found is not None and int(found[1]) < 2**16)
+
+    return Validator(accepts, ", host:port or :port, or none")
 
 
 class Synonym(NamedTuple):
