@@ -1,7 +1,8 @@
 """The process that compacts logs. It is one of its own so that the broker is not held up while it works: two threads
 of Python take turns, and what it needs of memory is given back when it ends. It only writes ``*.cleaned`` files.
 
-Plans come in and outcomes go out as lines of JSON. It ends when there are no more, or when its parent has died.
+Plans come in, cleaned segments and outcomes go out, as lines of JSON. It ends when there are no more plans, or when
+its parent has died.
 """
 
 import json
@@ -9,8 +10,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
+from typing import Any
 
 from .clock import Clock, SystemClock
 from .compaction import Cleaned, Outcome, Plan, compact
@@ -31,6 +33,10 @@ class CleaningFailed(StorageError):
         self.number = number
 
 
+class CleanerEnded(CleaningFailed):
+    """The process is gone, and nobody knows why: the system may have had no memory for it."""
+
+
 class CleanerProcess:
     """Compacts by a process that is started when it is needed. For one thread at a time, but for ``stop``."""
 
@@ -41,24 +47,44 @@ class CleanerProcess:
         # Held for a moment: either no process is started any more, or ``stop`` sees it.
         self._starting = threading.Lock()
 
-    def clean(self, plan: Plan) -> Outcome:
-        """Have a plan carried out; blocks. Raises CleaningFailed."""
+    def clean(self, plan: Plan) -> Generator[Cleaned | Outcome]:
+        """Have a plan carried out, as by ``compact``; each step blocks. To be closed by who does not want the rest.
+
+        Raises CleaningFailed, CleanerEnded.
+        """
+        is_over = False
+        try:
+            self._ask(plan)
+            while not is_over:
+                answer = self._answer()
+                is_over = "bases" not in answer
+                if "error" in answer:
+                    raise CleaningFailed(answer["error"], answer["number"])
+                yield Outcome(**answer) if is_over else Cleaned(**answer)
+        finally:
+            if not is_over:
+                self._end()
+
+    def _ask(self, plan: Plan) -> None:
         with self._in_use:
             try:
                 process = self._running()
                 assert process.stdin is not None
-                assert process.stdout is not None
                 process.stdin.write(json.dumps(plan._asdict()) + "\n")
                 process.stdin.flush()
-                line = process.stdout.readline()
             except OSError as error:
                 raise CleaningFailed(f"the cleaner cannot be used: {error}", error.errno) from error
+
+    def _answer(self) -> dict[str, Any]:
+        with self._in_use:
+            if self._process is None:
+                raise CleaningFailed("the cleaner was stopped")
+            assert self._process.stdout is not None
+            line = self._process.stdout.readline()
             if not line:
-                raise CleaningFailed(f"the cleaner ended with status {process.wait()}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise CleaningFailed(answer["error"], answer["number"])
-        return Outcome(**answer | {"segments": [Cleaned(bases) for bases in answer["segments"]]})
+                raise CleanerEnded(f"the cleaner ended with status {self._process.wait()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def _running(self) -> "subprocess.Popen[str]":
         with self._starting:
@@ -83,6 +109,11 @@ class CleanerProcess:
         """End the process for good, whatever it does; what it was asked fails. From any thread."""
         with self._starting:
             self._is_stopped = True
+        self._end()
+
+    def _end(self) -> None:
+        """End the process; another is started when it is needed."""
+        with self._starting:
             process = self._process
         if process is not None:
             process.kill()
@@ -131,15 +162,14 @@ def main() -> None:
     for line in sys.stdin:
         plan = Plan(**json.loads(line))
         try:
-            outcome = compact(
-                plan,
-                limited(plan.bytes_per_second, lambda: os.getppid() != parent, SystemClock(), threading.Event().wait),
+            pace = limited(
+                plan.bytes_per_second, lambda: os.getppid() != parent, SystemClock(), threading.Event().wait
             )
-            answer = outcome._asdict() | {"segments": [cleaned.bases for cleaned in outcome.segments]}
+            for done in compact(plan, pace):
+                print(json.dumps(done._asdict()), flush=True)
         except Exception as error:
             number = error.errno if isinstance(error, OSError) else None
-            answer = {"error": f"{type(error).__name__}: {error}", "number": number}
-        print(json.dumps(answer), flush=True)
+            print(json.dumps({"error": f"{type(error).__name__}: {error}", "number": number}), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ touched. It needs nothing but a ``Plan``, so it runs in a process of its own (se
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -72,10 +72,10 @@ class Cleaned(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """``clean_offset``: where the next compaction begins; before it each key is there once."""
+    """What came of a plan, once all its cleaned segments have taken their places. ``clean_offset``: where the next
+    compaction begins; before it each key is there once."""
 
     clean_offset: int
-    segments: list[Cleaned]
     bytes_before: int
     bytes_after: int
 
@@ -84,22 +84,28 @@ class Outcome(NamedTuple):
 Pace = Callable[[int], None]
 
 
-def compact(plan: Plan, pace: Pace) -> Outcome:
-    """Write the cleaned segments. Raises OSError, LogCorrupt, BatchCorrupt, IndexCorrupt; then some may be there."""
+def compact(plan: Plan, pace: Pace) -> Generator[Cleaned | Outcome]:
+    """Write the cleaned segments and yield each, by their offsets, and at last the outcome. What one stands for is
+    not read again after it, so that it can go, and there need not be space for all of it twice.
+
+    Raises OSError, LogCorrupt, BatchCorrupt, IndexCorrupt; then some may be there.
+    """
     directory = Path(plan.directory)
     sources = [Segment(directory, base, 0) for base in plan.bases]
     try:
         for source in sources:
             source.ensure_indexes()
+            source.close()
         aborted = sorted(_all_aborted(directory, plan.bases[0]), key=lambda entry: entry.first_offset)
         latest = _Latest(plan.memory_bytes)
         clean_offset = latest.learn(sources, plan, aborted, pace)
         ends = [*plan.bases[1:], plan.end_offset]
         groups = _grouped([s for s in sources if s.base_offset < clean_offset], ends, plan)
         job = _Job(plan, latest, aborted, pace)
-        cleaned = [job.clean(group, end) for group, end in groups]
+        for group, end in groups:
+            yield job.clean(group, end)
         before = sum(source.size for group, _ in groups for source in group)
-        return Outcome(clean_offset, cleaned, before, job.bytes_written)
+        yield Outcome(clean_offset, before, job.bytes_written)
     finally:
         for source in sources:
             source.close()
@@ -280,6 +286,8 @@ class _Job:
             target.sync()
         finally:
             target.close()
+            for source in group:
+                source.close()
         self.bytes_written += target.size
         return Cleaned([source.base_offset for source in group])
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...storage import swap
-from ...storage.cleaner import CleanerProcess, CleaningFailed
-from ...storage.compaction import Plan
+from ...storage.cleaner import CleanerEnded, CleanerProcess, CleaningFailed
+from ...storage.compaction import Cleaned, Outcome, Plan
 from ...storage.dirtiness import Dirtiness, dirtiness
 from ...storage.errors import FULL, LogOffline
 from ...storage.files import unlink
@@ -21,12 +22,11 @@ from ...storage.retention import Extent, extents_in
 from ...storage.segment import CLEANED_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from pathlib import Path
     from typing import TypeVar
 
     from ...storage.clock import Clock
-    from ...storage.compaction import Cleaned, Outcome
     from ...storage.datadir import DataDir
     from ...storage.segments import SegmentedLog
     from ..config import BrokerConfig, TopicConfig
@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 # What passes by itself: no space, or files that retention has taken away meanwhile.
 _MAY_PASS = (*FULL, errno.ENOENT)
+# How often a process may end over one partition before that is left alone.
+_ENDS_MAX = 3
 
 
 class _Candidate(NamedTuple):
@@ -70,6 +72,7 @@ class Cleaning:
         self._workers: list[CleanerProcess] = []
         self._busy: set[Partition] = set()
         self._uncleanable: set[Partition] = set()
+        self._ends: Counter[Partition] = Counter()
         self._threads: ThreadPoolExecutor | None = None
 
     async def clean(self) -> None:
@@ -78,6 +81,7 @@ class Cleaning:
         if not is_enabled or not any(topic.config.is_compacted for topic in self._topics):
             return
         self._uncleanable = {partition for partition in self._uncleanable if not partition.is_gone}
+        self._ends = Counter({partition: ends for partition, ends in self._ends.items() if not partition.is_gone})
         self._threads = ThreadPoolExecutor(thread_name_prefix="cleaner")
         try:
             self._workers = [CleanerProcess() for _ in range(self._config().int("log.cleaner.threads"))]
@@ -157,28 +161,46 @@ class Cleaning:
             # What the plan relies on has to be on the disk, the markers behind what is compacted and the last batches
             # of the producers: what goes because of them could not be had back if the power failed.
             await self._request_sync(log)
-            outcome = await self._in_thread(partial(worker.clean, plan))
-            is_whole = True
-            for cleaned in outcome.segments:
-                is_whole = await self._swap(log, cleaned)
-                if not is_whole:  # a tombstone may not go before what it stands for has gone
-                    await self._in_thread(partial(_remove_cleaned, log))
-                    break
+            outcome = await self._take_over(log, worker.clean(plan))
         except (CleaningFailed, IndexCorrupt, LogOffline, OSError) as error:
             await self._in_thread(partial(_remove_cleaned, log))
             if partition.is_gone or log.offline is not None:
                 return True
-            number = error.number if isinstance(error, CleaningFailed) else getattr(error, "errno", None)
-            if number in _MAY_PASS or isinstance(error, LogOffline) or not self._workers:
+            if self._may_pass(partition, error):
                 logger.warning("%s-%d was not compacted: %s", *key, error)
                 return False
             self._uncleanable.add(partition)
             logger.error("%s-%d is not compacted until the next start: %s", *key, error)
             return True
-        if is_whole and self._data_dir.logs.get(key) is log:
+        if outcome is not None and self._data_dir.logs.get(key) is log:
             self._data_dir.note_clean_offset(*key, outcome.clean_offset)
+            del self._ends[partition]
             self._report(key, outcome, plan)
-        return is_whole
+        return outcome is not None
+
+    def _may_pass(self, partition: Partition, error: Exception) -> bool:
+        """Say whether a partition whose compaction has failed is to be compacted another time."""
+        if isinstance(error, CleanerEnded):
+            self._ends[partition] += 1
+            return self._ends[partition] < _ENDS_MAX or not self._workers
+        number = error.number if isinstance(error, CleaningFailed) else getattr(error, "errno", None)
+        return number in _MAY_PASS or isinstance(error, LogOffline) or not self._workers
+
+    async def _take_over(self, log: SegmentedLog, steps: Generator[Cleaned | Outcome]) -> Outcome | None:
+        """Put each cleaned segment into the log as soon as it is there; None when the log has changed meanwhile.
+
+        It is over with the first that has no place: a tombstone may not go before what it stands for has gone.
+        """
+        try:
+            while isinstance(step := await self._in_thread(partial(next, steps)), Cleaned):
+                if not await self._swap(log, step):
+                    break
+        finally:
+            await self._in_thread(steps.close)
+        if isinstance(step, Outcome):
+            return step
+        await self._in_thread(partial(_remove_cleaned, log))
+        return None
 
     def _plan(self, partition: Partition, log: SegmentedLog, dirty: Dirtiness) -> Plan:
         config, broker = partition.config, self._config()

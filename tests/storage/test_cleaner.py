@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.compacting import keyed_batch, plan_for
+from support.compacting import carry_out, keyed_batch, plan_for
 from support.logs import START_MS, LogFolder, Settings, append, sync
 
 from barnabas.storage.cleaner import CleanerProcess, CleaningFailed, limited
 from barnabas.storage.clock import ManualClock
-from barnabas.storage.compaction import Plan, compact
+from barnabas.storage.compaction import Cleaned, Plan
 
 NOW = START_MS + 10_000
 
@@ -61,17 +61,26 @@ def wait_for(what: Any) -> None:
 
 
 def test_it_does_what_would_be_done_here(worker, plan):
-    wanted = compact(plan, lambda size: None)
+    wanted = [*carry_out(plan)]
     files = cleaned_files(plan)
     assert files
-    assert worker.clean(plan) == wanted
+    assert list(worker.clean(plan)) == wanted
     assert cleaned_files(plan) == files
 
 
+def test_who_does_not_want_the_rest_ends_the_process(worker, plan):
+    steps = worker.clean(plan._replace(segment_bytes=1))
+    assert next(steps) == Cleaned([0])
+    process = worker._process
+    steps.close()
+    assert process.poll() is not None
+    assert list(worker.clean(plan))
+
+
 def test_it_is_one_process_for_many_plans(worker, plan):
-    worker.clean(plan)
+    list(worker.clean(plan))
     first = worker._process
-    worker.clean(plan)
+    list(worker.clean(plan))
     assert worker._process is first
 
 
@@ -81,7 +90,7 @@ def test_it_is_one_process_for_many_plans(worker, plan):
 def test_a_segment_that_is_missing_is_an_error_of_the_system(worker, plan):
     (Path(plan.directory) / f"{10:020d}.log").unlink()
     with pytest.raises(CleaningFailed, match="FileNotFoundError") as caught:
-        worker.clean(plan)
+        list(worker.clean(plan))
     assert caught.value.number == errno.ENOENT
 
 
@@ -91,15 +100,15 @@ def test_a_damaged_batch_is_an_error_without_a_number(worker, plan):
     content[100] ^= 1
     path.write_bytes(content)
     with pytest.raises(CleaningFailed, match="BatchCorrupt") as caught:
-        worker.clean(plan)
+        list(worker.clean(plan))
     assert caught.value.number is None
 
 
 def test_it_goes_on_after_an_error(worker, plan):
     with pytest.raises(CleaningFailed):
-        worker.clean(plan._replace(bases=[5]))
+        list(worker.clean(plan._replace(bases=[5])))
     process = worker._process
-    assert worker.clean(plan).segments
+    assert list(worker.clean(plan))
     assert worker._process is process
 
 
@@ -108,7 +117,7 @@ def test_a_full_disk_is_an_error_of_the_system(worker, plan):
     for suffix in (".index", ".timeindex"):
         (Path(plan.directory) / f"{0:020d}{suffix}.cleaned.tmp").symlink_to("/dev/full")
     with pytest.raises(CleaningFailed) as caught:
-        worker.clean(plan)
+        list(worker.clean(plan))
     assert caught.value.number == errno.ENOSPC
 
 
@@ -116,21 +125,21 @@ def test_a_full_disk_is_an_error_of_the_system(worker, plan):
 
 
 def test_one_that_was_killed_fails_and_the_next_plan_has_another(worker, plan):
-    worker.clean(plan)
+    list(worker.clean(plan))
     first = worker._process
     threading.Timer(0.3, lambda: os.kill(first.pid, signal.SIGKILL)).start()
     with pytest.raises(CleaningFailed, match="ended with status -9"):
-        worker.clean(slow(plan))
-    assert worker.clean(plan).segments
+        list(worker.clean(slow(plan)))
+    assert list(worker.clean(plan))
     assert worker._process is not first
 
 
 def test_one_that_was_killed_while_it_had_nothing_to_do_is_replaced(worker, plan):
-    worker.clean(plan)
+    list(worker.clean(plan))
     first = worker._process
     first.kill()
     first.wait()
-    assert worker.clean(plan).segments
+    assert list(worker.clean(plan))
 
 
 def test_one_that_reads_no_more_fails_and_can_be_stopped(worker, plan):
@@ -142,7 +151,7 @@ def test_one_that_reads_no_more_fails_and_can_be_stopped(worker, plan):
     )
     worker._process.stdout.readline()
     with pytest.raises(CleaningFailed) as caught:
-        worker.clean(plan)
+        list(worker.clean(plan))
     assert caught.value.number == errno.EPIPE
     worker.stop()
 
@@ -152,7 +161,7 @@ def test_it_is_stopped_from_another_thread_whatever_it_does(worker, plan):
 
     def work() -> None:
         try:
-            worker.clean(slow(plan))
+            list(worker.clean(slow(plan)))
         except CleaningFailed as error:
             failures.append(error)
 
@@ -170,7 +179,7 @@ def test_what_was_stopped_starts_no_more_processes(worker, plan):
     """It may be stopped a moment before the thread that has the plan gets to it."""
     worker.stop()
     with pytest.raises(CleaningFailed, match="stopped"):
-        worker.clean(plan)
+        list(worker.clean(plan))
     worker.stop()
 
 
@@ -179,7 +188,7 @@ def test_it_ends_when_its_parent_does(plan):
     script = (
         "import json, sys; from barnabas.storage.cleaner import CleanerProcess; from barnabas.storage.compaction"
         " import Plan; worker = CleanerProcess(); print(worker._running().pid, flush=True);"
-        " worker.clean(Plan(**json.loads(sys.stdin.readline())))"
+        " list(worker.clean(Plan(**json.loads(sys.stdin.readline()))))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -202,7 +211,7 @@ def is_running(pid: int) -> bool:
 
 
 def test_it_ends_when_there_are_no_more_plans(worker, plan):
-    worker.clean(plan)
+    list(worker.clean(plan))
     process = worker._process
     process.stdin.close()
     assert process.wait(30) == 0

@@ -13,12 +13,21 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.compacting import Died, Mortal, committed_in, end, keyed_batch, plan_for, take_over
+from support.compacting import (
+    Died,
+    Mortal,
+    carry_out,
+    committed_in,
+    end,
+    keyed_batch,
+    outcome_of,
+    plan_for,
+    take_over,
+)
 from support.logs import START_MS, LogFolder, Settings, append, read_all, sync
 
 from barnabas.protocol.records import Codec, Record, offset_of_timestamp, read_header, records
 from barnabas.storage.clock import ManualClock
-from barnabas.storage.compaction import compact
 from barnabas.storage.log import Appended
 from barnabas.storage.recovery import unlink_all
 from barnabas.storage.retention import new_start
@@ -253,15 +262,14 @@ class CompactedLogAgainstList(RuleBasedStateMachine):
             return
         mortal = Mortal(dies_after, share)
         try:
-            with mortal:
-                outcome = compact(plan, lambda size: None)
+            outcome = outcome_of(plan)
             assert dirty < outcome.clean_offset <= plan.end_offset
             ends = [*plan.bases[1:], plan.end_offset]
             end = next(end for end in ends if end >= outcome.clean_offset)
             self.learned = max(self.learned, outcome.clean_offset)
             self.cleaned_end = max(self.cleaned_end, end)
             self.note_horizons(end, now_ms)
-            is_whole = take_over(self.log, outcome, mortal, self.meanwhile(data))
+            is_whole = take_over(self.log, carry_out(plan), mortal, self.meanwhile(data))
         except Died:
             self.crash(0)
             return

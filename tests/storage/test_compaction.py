@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.compacting import Pair, compacted, end, keyed_batch, pairs_in
+from support.compacting import Pair, carry_out, compacted, end, keyed_batch, pairs_in, plan_for, take_over
 from support.logs import START_MS, LogFolder, Settings, append, batches_of, read_all, sync
 
 from barnabas.protocol.records import BatchCorrupt, Codec, read_header
 from barnabas.storage.aborted import AbortedTransaction, read_entries
 from barnabas.storage.clock import ManualClock
-from barnabas.storage.compaction import KEY_BYTES_MAX, KEY_OVERHEAD_BYTES
+from barnabas.storage.compaction import KEY_BYTES_MAX, KEY_OVERHEAD_BYTES, Cleaned
 from barnabas.storage.errors import LogCorrupt
 from barnabas.storage.segments import SegmentedLog
 
@@ -188,8 +188,9 @@ def test_keys_are_learned_as_far_as_memory_goes_and_what_lies_behind_stays(log):
         if number == 6:
             roll(log)
     roll(log)
-    outcome = compacted(log, NOW, memory_bytes=3 * (KEY_OVERHEAD_BYTES + 8))
-    assert (outcome.clean_offset, [cleaned.bases for cleaned in outcome.segments]) == (3, [[0]])
+    cleaned, outcome = steps = [*carry_out(plan_for(log, NOW, memory_bytes=3 * (KEY_OVERHEAD_BYTES + 8)))]
+    assert (cleaned, outcome.clean_offset) == (Cleaned([0]), 3)
+    assert take_over(log, steps)
     assert kept(log) == list(range(10))
     assert compacted(log, NOW, dirty_offset=3).clean_offset == 10
     assert kept(log) == [5, 6, 7, 8, 9]

@@ -4,13 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.compacting import Died, Mortal, committed_in, end, keyed_batch, pairs_in, plan_for, take_over
+from support.compacting import Died, Mortal, carry_out, committed_in, end, keyed_batch, pairs_in, plan_for, take_over
 from support.logs import START_MS, LogFolder, Settings, append, sync
 
 from barnabas.storage import swap
 from barnabas.storage.aborted import read_entries
 from barnabas.storage.clock import ManualClock
-from barnabas.storage.compaction import compact
 from barnabas.storage.mapped_file import MappedFile
 from barnabas.storage.segment import Segment
 from barnabas.storage.segments import SegmentedLog
@@ -42,7 +41,7 @@ def cleaned_once(folder: LogFolder) -> SegmentedLog:
     """A log of which the second compaction drops what the index says."""
     log = folder.open()
     write(log, 6)
-    assert take_over(log, compact(plan_for(log, NOW), lambda size: None))
+    assert take_over(log, carry_out(plan_for(log, NOW)))
     assert read_entries(folder.partition / INDEX)
     return log
 
@@ -67,12 +66,12 @@ def opened_with_what_is_cleaned(folder: LogFolder, recovery_point: int) -> Segme
 def test_wherever_it_dies_a_segment_and_its_transactions_belong_together(folder):
     """Else a transaction might stay whose marker goes, and what its producer writes later would be a part of it."""
     log = cleaned_once(folder)
-    outcome = compact(plan_for(log, NOW + 1), lambda size: None)
+    steps = [*carry_out(plan_for(log, NOW + 1))]
     old = first_segment(folder)
     files = folder.files()
     wanted = committed_in(log)
     mortal = Mortal()
-    assert take_over(log, outcome, mortal)
+    assert take_over(log, steps, mortal)
     new = first_segment(folder)
     assert (bool(old[1]), bool(new[1])) == (True, False)
     assert new[0] != old[0]
@@ -82,7 +81,7 @@ def test_wherever_it_dies_a_segment_and_its_transactions_belong_together(folder)
         folder.restore(files)
         log = opened_with_what_is_cleaned(folder, log.recovery_point)
         with pytest.raises(Died):
-            take_over(log, outcome, Mortal(number))
+            take_over(log, steps, Mortal(number))
         recovery_point = log.recovery_point
         log.let_go()
         log = folder.open(recovery_point)
@@ -101,7 +100,7 @@ def test_a_swap_that_the_log_has_parted_with_does_not_come_back(folder, is_put_a
     log = folder.open()
     write(log, 6)
     plan = plan_for(log, NOW)
-    (cleaned, *_) = compact(plan, lambda size: None).segments
+    (cleaned, *_) = carry_out(plan)
     segment = swap.prepare(log.directory, cleaned.bases[0])
     replaced = log.replace(segment, cleaned.bases)
     assert replaced is not None
@@ -125,7 +124,7 @@ def test_a_part_of_a_swap_whose_log_has_its_name_already_gets_its_own(folder):
     """The names may reach the disk in another order than they were given in."""
     log = folder.open()
     write(log, 6)
-    assert take_over(log, compact(plan_for(log, NOW), lambda size: None))
+    assert take_over(log, carry_out(plan_for(log, NOW)))
     wanted = committed_in(log)
     folder.close(log)
     index = folder.partition / INDEX
@@ -156,7 +155,7 @@ def test_a_swap_behind_a_segment_that_is_not_finished_is_not_taken(folder):
 def test_a_log_that_was_deleted_meanwhile_is_left_alone(folder):
     log = folder.open()
     write(log, 6)
-    (cleaned, *_) = compact(plan_for(log, NOW), lambda size: None).segments
+    (cleaned, *_) = carry_out(plan_for(log, NOW))
     segment = swap.prepare(log.directory, cleaned.bases[0])
     replaced = log.replace(segment, cleaned.bases)
     assert replaced is not None
@@ -169,7 +168,7 @@ def test_a_log_that_was_deleted_meanwhile_is_left_alone(folder):
 def test_segments_that_are_gone_are_not_replaced(folder):
     log = folder.open()
     write(log, 6)
-    (cleaned, *_) = compact(plan_for(log, NOW), lambda size: None).segments
+    (cleaned, *_) = carry_out(plan_for(log, NOW))
     log.delete_before(log.segments[1].base_offset)
     segment = swap.prepare(log.directory, cleaned.bases[0])
     before = log.segments[:]

@@ -1,6 +1,6 @@
 """Compaction of a log as the broker does it, without a process of its own, and its death between file operations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from support.logs import batches_of, read_all
 
 from barnabas.protocol.records import Codec, Record, build_batch, end_transaction_marker, records
 from barnabas.storage import files, swap
-from barnabas.storage.compaction import Outcome, Plan, compact
+from barnabas.storage.compaction import Cleaned, Outcome, Plan, compact
 from barnabas.storage.dirtiness import dirtiness
 from barnabas.storage.segments import SegmentedLog
 
@@ -108,15 +108,33 @@ def plan_for(
     )
 
 
+def carry_out(plan: Plan) -> Generator[Cleaned | Outcome]:
+    """Compact at full speed."""
+    return compact(plan, lambda size: None)
+
+
+def outcome_of(plan: Plan) -> Outcome:
+    """What will come of a plan; nothing is left of finding it out."""
+    *_, outcome = carry_out(plan)
+    assert isinstance(outcome, Outcome)
+    remove_cleaned(Path(plan.directory))
+    return outcome
+
+
 def take_over(
     log: SegmentedLog,
-    outcome: Outcome,
+    steps: Iterable[Cleaned | Outcome],
     mortal: Mortal | None = None,
     meanwhile: Callable[[], object] = lambda: None,
-) -> bool:
-    """Swap the cleaned segments in; False where the log has changed. ``meanwhile``: what happens at every step."""
+) -> Outcome | None:
+    """Swap each cleaned segment in; None where the log has changed. ``meanwhile``: what happens at every step."""
     mortal = mortal or Mortal()
-    for cleaned in outcome.segments:
+    steps = iter(steps)
+    while True:
+        with mortal:
+            cleaned = next(steps)
+        if isinstance(cleaned, Outcome):
+            return cleaned
         with mortal:
             segment = swap.prepare(log.directory, cleaned.bases[0])
         meanwhile()
@@ -125,7 +143,7 @@ def take_over(
             if replaced is None:
                 swap.discard(segment)
                 remove_cleaned(log.directory)
-                return False
+                return None
         meanwhile()
         with mortal:
             swap.complete(log, segment, replaced)
@@ -133,7 +151,6 @@ def take_over(
         with mortal:
             for old in replaced:
                 old.unlink()
-    return True
 
 
 def remove_cleaned(directory: Path) -> None:
@@ -143,8 +160,8 @@ def remove_cleaned(directory: Path) -> None:
 
 def compacted(log: SegmentedLog, now_ms: int, **options: Any) -> Outcome:
     """Compact a log at once; see ``plan_for``."""
-    outcome = compact(plan_for(log, now_ms, **options), lambda size: None)
-    assert take_over(log, outcome)
+    outcome = take_over(log, carry_out(plan_for(log, now_ms, **options)))
+    assert outcome is not None
     return outcome
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from random import Random
 
 from barnabas.storage import swap
-from barnabas.storage.compaction import Cleaned, Plan, compact
+from barnabas.storage.compaction import Cleaned, Plan
 from barnabas.storage.retention import new_start
 from barnabas.storage.segments import SegmentedLog
 
-from .compacting import plan_for, remove_cleaned
+from .compacting import carry_out, outcome_of, plan_for, remove_cleaned
 from .keyed_model import KeyedModel
 from .log_model import LogModel
 from .log_workload import ACTIONS, Actions, Complaints, Workload
@@ -87,14 +87,17 @@ class CompactingWorkload(Workload):
 
     def _clean(self, log: SegmentedLog, model: KeyedModel, plan: Plan) -> int | None:
         self.is_in_background = True
-        outcome = compact(plan, lambda size: None)
-        self.is_in_background = False
-        model.note_compaction(plan, outcome)
-        for cleaned in outcome.segments:
-            if not self._swap(log, cleaned):
+        model.note_compaction(plan, outcome_of(plan))
+        steps = carry_out(plan)
+        while isinstance(step := next(steps), Cleaned):
+            self.is_in_background = False
+            if not self._swap(log, step):
+                steps.close()
                 remove_cleaned(log.directory)
                 return None
-        return outcome.clean_offset
+            self.is_in_background = True
+        self.is_in_background = False
+        return step.clean_offset
 
     def _swap(self, log: SegmentedLog, cleaned: Cleaned) -> bool:
         assert self.data_dir is not None

@@ -1,20 +1,22 @@
 """What compaction waits for, and in which order the segments of a log are replaced."""
 
 import asyncio
+import errno
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.compacting import keyed_batch, plan_for
+from support.compacting import carry_out, keyed_batch, pairs_in, plan_for
 from support.logs import START_MS, TOPIC_ID, Settings, append
 
 from barnabas.broker.partitions.cleaning import Cleaning
+from barnabas.storage.cleaner import CleanerEnded, CleaningFailed
 from barnabas.storage.clock import ManualClock
-from barnabas.storage.compaction import Outcome, Plan, compact
+from barnabas.storage.compaction import Cleaned, Outcome, Plan
 from barnabas.storage.datadir import DataDir
 from barnabas.storage.dirtiness import dirtiness
 from barnabas.storage.segments import SegmentedLog
@@ -25,16 +27,22 @@ class TopicSettings(Settings):
     delete_retention_ms: int = 1000
 
 
-class HereAndNow:
-    """Compacts in this process. ``then``: what happens before the outcome is known."""
+class Namespace(SimpleNamespace):
+    """One that can be a key."""
 
-    def __init__(self, then: Callable[[], object]) -> None:
+    __hash__ = object.__hash__
+
+
+class HereAndNow:
+    """Compacts in this process. ``then``: what happens before the broker is told of each step."""
+
+    def __init__(self, then: Callable[[Cleaned | Outcome], object]) -> None:
         self.then = then
 
-    def clean(self, plan: Plan) -> Outcome:
-        outcome = compact(plan, lambda size: None)
-        self.then()
-        return outcome
+    def clean(self, plan: Plan) -> Generator[Cleaned | Outcome]:
+        for step in carry_out(plan):
+            self.then(step)
+            yield step
 
     def stop(self) -> None:
         pass
@@ -63,8 +71,10 @@ def filled(data_dir: DataDir) -> SegmentedLog:
     return log
 
 
-def compact_once(data_dir: DataDir, log: SegmentedLog, then: Callable[[], object]) -> None:
-    async def run() -> None:
+def compact_once(
+    data_dir: DataDir, log: SegmentedLog, then: Callable[[Cleaned | Outcome], object], times: int = 1
+) -> Cleaning:
+    async def run() -> Cleaning:
         loop = asyncio.get_running_loop()
         data_dir.flusher._deliver = loop.call_soon_threadsafe
         config: Any = SimpleNamespace(int=lambda name: 2**20, double=lambda name: 1.0)
@@ -78,25 +88,81 @@ def compact_once(data_dir: DataDir, log: SegmentedLog, then: Callable[[], object
         cleaning = Cleaning(topics, data_dir, ManualClock(START_MS), lambda: config, request_sync)
         worker: Any = HereAndNow(then)
         cleaning._workers = [worker]
-        partition: Any = SimpleNamespace(topic="t", index=0, is_gone=False, config=SETTINGS)
+        partition: Any = Namespace(topic="t", index=0, is_gone=False, config=SETTINGS)
         end_offset = plan_for(log, START_MS).end_offset
-        await cleaning._compact(worker, partition, dirtiness(log.extents(), SETTINGS, 0, end_offset, START_MS))
+        for _ in range(times):
+            found = dirtiness(log.extents(), SETTINGS, 0, end_offset, START_MS)
+            await cleaning._compact(worker, partition, found)
+        return cleaning
 
-    asyncio.run(run())
+    return asyncio.run(run())
 
 
 def test_what_a_compaction_relies_on_is_on_the_disk_before_it_begins(data_dir: DataDir) -> None:
     log = filled(data_dir)
     found: list[int] = []
-    compact_once(data_dir, log, lambda: found.append(log.recovery_point))
-    assert found == [41]
+    compact_once(data_dir, log, lambda _: found.append(log.recovery_point))
+    assert {*found} == {41}
     assert data_dir.clean_offset("t", 0) == log.segments[-1].base_offset
 
 
 def test_what_lies_behind_a_segment_that_was_not_replaced_is_not_replaced(data_dir: DataDir) -> None:
     log = filled(data_dir)
     before = log.segments
-    compact_once(data_dir, log, lambda: log.delete_before(before[1].base_offset))
+
+    def delete_first(step: Cleaned | Outcome) -> None:
+        if step == Cleaned([0]):
+            log.delete_before(before[1].base_offset)
+
+    compact_once(data_dir, log, delete_first)
     assert log.segments == before[1:]
     assert not [*log.directory.glob("*.cleaned"), *log.directory.glob("*.swap")]
     assert data_dir.clean_offset("t", 0) == before[1].base_offset
+
+
+def test_a_cleaned_segment_takes_its_place_before_the_next_is_begun(data_dir: DataDir) -> None:
+    """So the disk need not have space for all of it twice."""
+    log = filled(data_dir)
+    before = {segment.base_offset for segment in log.segments}
+    cleaned: list[int] = []
+
+    def look(step: Cleaned | Outcome) -> None:
+        if isinstance(step, Cleaned):
+            left = [path for path in log.directory.glob("*.cleaned") if path.stem.endswith(".log")]
+            assert [int(path.name.split(".")[0]) for path in left] == step.bases[:1]
+            cleaned.extend(step.bases)
+
+    compact_once(data_dir, log, look)
+    assert len(before) > 3
+    assert cleaned == sorted(before)[:-1]
+
+
+def test_what_has_taken_its_place_stays_when_the_rest_fails(data_dir: DataDir) -> None:
+    log = filled(data_dir)
+    before = log.segments
+    wanted = {key: offset for offset, key, _ in pairs_in(log)}
+    steps = 0
+
+    def fail(step: Cleaned | Outcome) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise CleaningFailed("no space", errno.ENOSPC)
+
+    cleaning = compact_once(data_dir, log, fail)
+    assert log.segments[0] is not before[0]
+    assert log.segments[2:] == before[2:]
+    assert {key: offset for offset, key, _ in pairs_in(log)} == wanted
+    assert not [*log.directory.glob("*.cleaned"), *log.directory.glob("*.swap")]
+    assert (data_dir.clean_offset("t", 0), len(cleaning._uncleanable)) == (0, 0)
+
+
+def test_a_partition_over_which_the_process_ends_again_and_again_is_left_alone(data_dir: DataDir) -> None:
+    log = filled(data_dir)
+
+    def end(step: Cleaned | Outcome) -> None:
+        raise CleanerEnded("the cleaner ended with status -9")
+
+    for times, is_left_alone in ((2, False), (3, True)):
+        cleaning = compact_once(data_dir, log, end, times)
+        assert bool(cleaning._uncleanable) == is_left_alone
