@@ -219,6 +219,7 @@ class _Latest:
                 self.end_offset = header.next_offset
                 if self._room <= 0:
                     return self.end_offset
+            source.close()
         self.end_offset = plan.end_offset
         return self.end_offset
 

@@ -180,11 +180,13 @@ class Cleaning:
 
     def _may_pass(self, partition: Partition, error: Exception) -> bool:
         """Say whether a partition whose compaction has failed is to be compacted another time."""
+        if isinstance(error, LogOffline) or not self._workers:
+            return True
         if isinstance(error, CleanerEnded):
             self._ends[partition] += 1
-            return self._ends[partition] < _ENDS_MAX or not self._workers
+            return self._ends[partition] < _ENDS_MAX
         number = error.number if isinstance(error, CleaningFailed) else getattr(error, "errno", None)
-        return number in _MAY_PASS or isinstance(error, LogOffline) or not self._workers
+        return number in _MAY_PASS
 
     async def _take_over(self, log: SegmentedLog, steps: Generator[Cleaned | Outcome]) -> Outcome | None:
         """Put each cleaned segment into the log as soon as it is there; None when the log has changed meanwhile.
