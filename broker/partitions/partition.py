@@ -39,9 +39,10 @@ INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state"})
 HIGH_WATERMARK = -1
 # The isolation level of a reader that must not see what is undecided (KIP-98); the other one is 0.
 READ_COMMITTED = 1
-# How far a batch may expand where it has to be opened: it happens in the event loop, and this takes a tenth of a
-# second. Honest batches of the default size expand to a few MiB.
+# How far a batch may expand, and how many records it may have, where it has to be opened: that happens in the event
+# loop and takes a quarter of a second. Honest batches of the default size expand to a few MiB.
 OPENED_BYTES_MAX = 32 * 2**20
+OPENED_RECORDS_MAX = 250_000
 
 
 class RecordsRefused(ApiError):
@@ -234,6 +235,11 @@ class Partition:
         """Look at each record, as Kafka does with those of all batches; return the header, which may have been put
         right about the latest timestamp.
         """
+        if header.records_count > OPENED_RECORDS_MAX:  # the Java client sends it again in halves
+            raise ApiError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"a batch of {header.records_count} records, {OPENED_RECORDS_MAX} can be looked at",
+            )
         config = self.config
         is_stamped = config.message_timestamp_type == "LogAppendTime"
         oldest = now_ms - config.message_timestamp_before_max_ms

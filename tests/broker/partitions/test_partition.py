@@ -1,5 +1,6 @@
 """A partition: what it takes, and when consumers see it."""
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from support.wire import Wire
 
 from barnabas.broker.config import BrokerConfig, TopicConfig
 from barnabas.broker.errors import ApiError
-from barnabas.broker.partitions.partition import Partition, RecordsRefused
+from barnabas.broker.partitions.partition import OPENED_RECORDS_MAX, Partition, RecordsRefused
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.records import (
     ATTRIBUTES_OFFSET,
@@ -117,6 +118,20 @@ def test_a_batch_that_expands_too_far_is_refused_where_it_has_to_be_opened(data_
     with pytest.raises(RecordsTooLarge):
         partition.append(memoryview(bomb), NOW_MS)
     assert partition.log.log_end_offset == 0
+
+
+def test_a_batch_of_too_many_records_is_not_opened(data_dir: DataDir) -> None:
+    """It would hold up everybody else."""
+    partition = make_partition(data_dir, cleanup_policy="compact")
+    many = bytearray(build_batch([Record(0, NOW_MS, b"k", b"v")]))
+    struct.pack_into(">i", many, 23, OPENED_RECORDS_MAX)
+    struct.pack_into(">i", many, 57, OPENED_RECORDS_MAX + 1)
+    struct.pack_into(">I", many, 17, crc32c(bytes(many[21:])))
+    with pytest.raises(ApiError, match="250001 records, 250000 can be looked at") as refused:
+        partition.append(memoryview(many), NOW_MS)
+    assert refused.value.code == ErrorCode.MESSAGE_TOO_LARGE
+    partition.configure(TopicConfig({}, BrokerConfig()))
+    partition.append(memoryview(many), NOW_MS)
 
 
 def test_what_holds_no_records_is_not_compressed_anew(data_dir: DataDir) -> None:
