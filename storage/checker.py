@@ -34,7 +34,7 @@ from .index import IndexCorrupt, OffsetIndex, TimeIndex
 from .producer_check import ProducerCheck
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE
-from .recovery import Damage, sound_batches
+from .recovery import Damage, is_blank, sound_batches
 from .segment import (
     CLEANED_MARK,
     DELETED_MARK,
@@ -169,17 +169,24 @@ class _Walk:
                 segment.close()
         self.producers.compare(expected)
 
+    def _tell_of_damage(self, segment: Segment, damage: Damage, is_last: bool) -> None:
+        path, rest = segment.path(LOG_SUFFIX), segment.size - damage.position
+        if is_last and is_blank(segment, damage.position):
+            self.note(path, f"ends in {rest} zeros, space that was allocated ahead")
+            self.size_bytes -= rest
+            return
+        text = f"no sound batch at position {damage.position} of {segment.size}: {damage.reason}"
+        torn = is_last and not self.was_clean
+        (self.note if torn else self.problem)(path, text)
+
     def _check_segment(self, segment: Segment, expected: int, is_last: bool) -> int:
-        path = segment.path(LOG_SUFFIX)
         last_offsets: dict[int, int] = {}
         aborted: list[tuple[int, int]] = []
         markers: set[tuple[int, int]] = set()
         self.size_bytes += segment.size
         for found in sound_batches(segment, 0, expected):
             if isinstance(found, Damage):
-                text = f"no sound batch at position {found.position} of {segment.size}: {found.reason}"
-                torn = is_last and not self.was_clean
-                (self.note if torn else self.problem)(path, text)
+                self._tell_of_damage(segment, found, is_last)
                 break
             position, header = found
             last_offsets[position] = header.last_offset

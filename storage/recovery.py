@@ -170,7 +170,7 @@ def _end_of(segment: Segment) -> int | None:
     end_offset = segment.base_offset
     for found in sound_batches(segment, segment.batch_before(segment.size), end_offset):
         if isinstance(found, Damage):
-            if not _is_blank(segment, found.position):
+            if not is_blank(segment, found.position):
                 return None
             segment.truncate(found.position)
             break
@@ -203,7 +203,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int) -> int
             segment_end, damage = _check(segment, 0, end)
         end = segment_end
         follower = next((segment.base_offset for segment in segments[number + 1 :]), end)
-        if damage is not None and follower == end and _is_blank(segment, damage.position):
+        if damage is not None and follower == end and is_blank(segment, damage.position):
             segment.truncate(damage.position)  # it was allocated ahead
         elif damage is not None:
             _cut(segment, damage, end, segments[number + 1 :])
@@ -284,7 +284,7 @@ def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> No
     segment.truncate(damage.position)
 
 
-def _is_blank(segment: Segment, position: int) -> bool:
+def is_blank(segment: Segment, position: int) -> bool:
     """Say whether there is nothing but zeros from ``position`` on."""
     zeros = bytes(2**20)
     for start in range(position, segment.size, len(zeros)):

@@ -71,6 +71,20 @@ def test_a_torn_end_after_a_crash_is_only_a_note(folder):
     assert texts(report, is_problem=True) == ""
 
 
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_space_that_was_allocated_ahead_is_only_a_note(folder, is_clean):
+    """After a clean stop it is there when the power failed before the disk had heard that it was given back."""
+    before = check(folder.path)
+    if not is_clean:
+        (folder.path / CLEAN_FILE).unlink()
+    with logs(folder)[-1].open("ab") as file:
+        file.write(bytes(1000))
+    report = check(folder.path)
+    assert texts(report, is_problem=True) == ""
+    assert "ends in 1000 zeros, space that was allocated ahead" in texts(report, is_problem=False)
+    assert report[:4] == before[:4]
+
+
 def test_a_torn_end_of_an_earlier_segment_is_a_problem_even_after_a_crash(folder):
     (folder.path / CLEAN_FILE).unlink()
     first = logs(folder)[0]
