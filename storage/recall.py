@@ -155,10 +155,12 @@ def _read_marker(segment: Segment, position: int, header: BatchHeader) -> EndTra
 def _read_snapshot(directory: Path, segments: list[Segment], end: int, synced: int) -> tuple[ProducerStates, int]:
     snapshots = sorted((path for path in directory.glob(f"*{SNAPSHOT_SUFFIX}") if path.stem.isdigit()), reverse=True)
     usable: list[tuple[ProducerStates, int]] = []
+    start = segments[0].base_offset
     for path in snapshots:
         offset = int(path.stem)
         # One from before the first segment may have been left by a deletion: what it calls open may have ended since.
-        if not segments[0].base_offset <= offset <= end or len(usable) == SNAPSHOTS_KEPT:
+        # One of what was not synced may be of batches that the power has taken, and others are in their places.
+        if not start <= offset <= min(end, max(synced, start)) or len(usable) == SNAPSHOTS_KEPT:
             files.unlink(path)
             continue
         try:
@@ -167,9 +169,8 @@ def _read_snapshot(directory: Path, segments: list[Segment], end: int, synced: i
             logger.warning("%s; rebuilding the producers' state from the log", error)
             files.unlink(path)
         else:
-            if offset <= max(synced, segments[0].base_offset):
-                usable.append((states, offset))
-    return usable[0] if usable else (ProducerStates(), segments[0].base_offset)
+            usable.append((states, offset))
+    return usable[0] if usable else (ProducerStates(), start)
 
 
 def _headers_around(

@@ -171,3 +171,16 @@ def test_space_that_was_given_back_may_be_there_again_after_a_clean_stop(
         assert read_all(found) == contents
         assert found.segments[0].path(".log").stat().st_size >= log.size_bytes
     assert "said to be closed cleanly" not in caplog.text
+
+
+def test_a_snapshot_of_what_may_be_lost_goes(folder: FailingFolder) -> None:
+    """Else it would be trusted when what is written in the place of that is on the disk."""
+    log = folder.open()
+    append(log, data(1, 0))
+    sync(log)
+    append(log, data(1, 1))
+    log.roll()
+    log.let_go()
+    assert [path.stem for path in log.directory.glob("*.snapshot")] == [f"{2:020d}"]
+    folder.open(log.recovery_point).let_go()
+    assert not [*log.directory.glob("*.snapshot")]
