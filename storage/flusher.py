@@ -1,14 +1,20 @@
-"""Group commit: one thread brings logs and the catalog to the disk; who asks meanwhile shares its next turn."""
+"""Group commit: a thread brings logs and the catalog to the disk; who asks meanwhile shares its next turn. Where
+there are several to bring it has others help it, because a disk can do much at a time."""
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import NamedTuple, Protocol
 
 from .errors import StorageError
 
 logger = logging.getLogger(__name__)
+
+# How many are synced at a time, as many as Kafka's request handlers (num.io.threads).
+SYNCS_MAX = 8
 
 Done = Callable[[Exception | None], None]
 
@@ -43,6 +49,7 @@ class Flusher:
         self._pending: Wanted = {}  # the thread's own
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._helpers: ThreadPoolExecutor | None = None
 
     def request(self, target: Syncable, done: Done | None = None) -> None:
         """Have ``target`` brought to the disk as it is now; ``done`` is called with None, or with what went wrong."""
@@ -73,8 +80,10 @@ class Flusher:
                     break
                 self._note(wanted)
             if not self._pending:
-                return
+                break
             self._turn()
+        if self._helpers is not None:
+            self._helpers.shutdown()
 
     def _note(self, wanted: Wanted) -> None:
         for target, waiting in wanted.items():
@@ -86,9 +95,24 @@ class Flusher:
     def _turn(self) -> None:
         """Sync what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the
         one that is waited for."""
-        background = [target for target, waiting in self._pending.items() if not waiting]
-        for target in [target for target, waiting in self._pending.items() if waiting] + background[:1]:
-            self._sync(target, self._pending.pop(target))
+        pending = self._pending
+        background = next((target for target, waiting in pending.items() if not waiting), None)
+        wanted = {target: waiting for target, waiting in pending.items() if waiting}
+        for target in wanted:
+            del pending[target]
+        self._sync_all(wanted)
+        if background is not None:
+            self._sync(background, pending.pop(background))
+
+    def _sync_all(self, wanted: Wanted) -> None:
+        """Sync several at a time, which most of it is waiting for; return when the disk has all."""
+        if len(wanted) > 1:
+            if self._helpers is None:
+                self._helpers = ThreadPoolExecutor(SYNCS_MAX, "flusher")
+            deque(self._helpers.map(self._sync, wanted.keys(), wanted.values()), 0)
+        else:
+            for target, waiting in wanted.items():
+                self._sync(target, waiting)
 
     def _sync(self, target: Syncable, waiting: list[Done]) -> None:
         job: SyncJob | None = None

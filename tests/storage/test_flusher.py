@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from barnabas.storage.errors import CatalogError, StorageError
-from barnabas.storage.flusher import Flusher, SyncJob
+from barnabas.storage.flusher import SYNCS_MAX, Flusher, SyncJob
 
 TIMEOUT_S = 10
 
@@ -153,6 +153,25 @@ def test_who_fails_when_told_does_not_keep_the_others_from_being_told(flusher, t
     flusher.request_all({target: [fail, waiter.for_(target)]})
     target.let_through()
     assert waiter.wait().outcome is None
+
+
+def test_several_are_synced_at_a_time_and_each_by_one_thread(flusher):
+    targets = [Target() for _ in range(SYNCS_MAX)]
+    first, second = [[Waiter() for _ in targets] for _ in range(2)]
+    for waiters in (first, second):
+        flusher.request_all({target: [waiter.for_(target)] for target, waiter in zip(targets, waiters, strict=True)})
+        for target in targets if waiters is first else ():
+            target.wait_until_begun()
+    targets[0].let_through()
+    first[0].wait()
+    assert [target.jobs for target in targets] == [1] * SYNCS_MAX  # the next turn begins when all are through
+    for target in targets[1:]:
+        target.let_through()
+    for target in targets:
+        target.wait_until_begun()
+        target.let_through()
+    for waiter in (*first, *second):
+        assert waiter.wait().outcome is None
 
 
 def test_one_targets_error_is_not_anothers(flusher):

@@ -43,6 +43,10 @@ class SteppedFlusher(Flusher):
     def turn(self) -> None:
         self._turn()
 
+    def _sync_all(self, wanted: Wanted) -> None:
+        for target, waiting in wanted.items():
+            self._sync(target, waiting)
+
     def stop(self) -> None:
         while self._pending:
             self.turn()
