@@ -22,6 +22,7 @@ from support.compacting import (
     keyed_batch,
     outcome_of,
     plan_for,
+    remove_cleaned,
     take_over,
 )
 from support.logs import START_MS, LogFolder, Settings, append, read_all, sync
@@ -86,7 +87,7 @@ class CompactedLogAgainstList(RuleBasedStateMachine):
         self.log = self.folder.open()
         self.written: dict[int, Written] = {}
         self.producers: dict[int, Producer] = {}
-        self.end = self.start_offset = self.clean = self.learned = self.cleaned_end = 0
+        self.end = self.start_offset = self.noted = self.clean = self.learned = self.cleaned_end = 0
         self.count = 0
 
     def teardown(self) -> None:
@@ -214,8 +215,8 @@ class CompactedLogAgainstList(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 30))
     def crash(self, back: int) -> None:
-        """``back``: by how much less is known to be on the disk than could be."""
-        recovery_point = max(0, self.log.recovery_point - back)
+        """``back``: by how much less is known to be on the disk than could be, but no less than at the last start."""
+        recovery_point = max(self.noted, self.log.recovery_point - back)
         self.log.let_go()
         for segment in self.retired:
             segment.close()
@@ -224,6 +225,7 @@ class CompactedLogAgainstList(RuleBasedStateMachine):
             if producer.last is not None and producer.last[1] < self.start_offset:
                 producer.last = None  # only a snapshot may know of it, which may not be trusted
         self.log = self.folder.open(recovery_point, self.start_offset, self.settings.is_compacted)
+        self.noted = self.log.recovery_point
         self.check()
 
     @rule()
@@ -232,6 +234,7 @@ class CompactedLogAgainstList(RuleBasedStateMachine):
         self.folder.close(self.log)
         assert self.folder.problems() == []
         self.log = self.folder.open(None, self.start_offset)
+        self.noted = self.log.recovery_point
         self.check()
 
     @precondition(lambda self: self.settings.is_compacted)
@@ -273,6 +276,9 @@ class CompactedLogAgainstList(RuleBasedStateMachine):
         except Died:
             self.crash(0)
             return
+        except FileNotFoundError:  # a segment has gone meanwhile
+            remove_cleaned(self.log.directory)
+            is_whole = None
         if is_whole:
             self.clean = outcome.clean_offset
             self.check_is_compacted(end)

@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from barnabas.storage import swap
-from barnabas.storage.compaction import Cleaned, Plan
+from barnabas.storage.compaction import Cleaned, Outcome, Plan
 from barnabas.storage.retention import new_start
 from barnabas.storage.segments import SegmentedLog
 
@@ -88,16 +88,18 @@ class CompactingWorkload(Workload):
     def _clean(self, log: SegmentedLog, model: KeyedModel, plan: Plan) -> int | None:
         self.is_in_background = True
         model.note_compaction(plan, outcome_of(plan))
-        steps = carry_out(plan)
-        while isinstance(step := next(steps), Cleaned):
+        try:
+            for step in carry_out(plan):
+                self.is_in_background = False
+                if isinstance(step, Outcome):
+                    return step.clean_offset
+                if not self._swap(log, step):
+                    break
+                self.is_in_background = True
+        except FileNotFoundError:  # a segment has gone meanwhile
             self.is_in_background = False
-            if not self._swap(log, step):
-                steps.close()
-                remove_cleaned(log.directory)
-                return None
-            self.is_in_background = True
-        self.is_in_background = False
-        return step.clean_offset
+        remove_cleaned(log.directory)
+        return None
 
     def _swap(self, log: SegmentedLog, cleaned: Cleaned) -> bool:
         assert self.data_dir is not None
