@@ -56,14 +56,19 @@ class FaultyWorkload(Workload):
         """To be called when the disk is installed."""
         self.disk.before = self._before
         pwrite, preadv = files.pwrite, files.preadv
+        rest_at = -1
 
         def write_half(descriptor: int, content: memoryview, position: int) -> int:
+            nonlocal rest_at
             if self.is_armed and self.is_short and self.hit != "over":
                 if self.hit:
                     self.hit = "over"
-                    raise OSError(self.error, os.strerror(self.error))
+                    if position == rest_at:  # what is only room for others is not written to its end
+                        raise OSError(self.error, os.strerror(self.error))
+                    return pwrite(descriptor, content, position)
                 if not self.left:
                     self.hit = "pwrite"
+                    rest_at = position + len(content) // 2
                     return pwrite(descriptor, memoryview(content)[: len(content) // 2], position)
                 self.left -= 1
             return pwrite(descriptor, content, position)
