@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ with warnings.catch_warnings():
     import kafka  # noqa: F401
 
 SEED_VARIABLE = "TEST_SEED"
+MEMORY = Path("/dev/shm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,3 +50,11 @@ def wire(broker: BrokerProcess) -> Iterator[Wire]:
     """A connection to ``broker``."""
     with Wire(broker.port) as connection:
         yield connection
+
+
+@pytest.fixture
+def fast_path() -> Iterator[Path]:
+    """A folder on a file system in memory, where there is one, for tests that write thousands of logs."""
+    path = Path(tempfile.mkdtemp(prefix="barnabas-", dir=MEMORY if MEMORY.is_dir() else None))
+    yield path
+    shutil.rmtree(path)

@@ -11,13 +11,13 @@ from support.power_failures import LONG_SEEDS, run_all
     "seeds",
     [pytest.param(range(150), id="short"), pytest.param(range(LONG_SEEDS), id="long", marks=pytest.mark.slow)],
 )
-def test_what_was_acknowledged_is_there_when_the_power_is_back(seeds: range, memory_folder: Path) -> None:
-    run_all(Workload, seeds, memory_folder)
+def test_what_was_acknowledged_is_there_when_the_power_is_back(seeds: range, fast_path: Path) -> None:
+    run_all(Workload, seeds, fast_path)
 
 
 @pytest.mark.parametrize(
     "seeds",
     [pytest.param(range(40), id="short"), pytest.param(range(LONG_SEEDS // 5), id="long", marks=pytest.mark.slow)],
 )
-def test_also_where_names_are_lost_in_any_order(seeds: range, memory_folder: Path) -> None:
-    run_all(Workload, seeds, memory_folder, any_order=True)
+def test_also_where_names_are_lost_in_any_order(seeds: range, fast_path: Path) -> None:
+    run_all(Workload, seeds, fast_path, any_order=True)
