@@ -22,7 +22,7 @@ from .checkpoints import LeaderEpochs
 from .errors import StorageError
 from .index import IndexCorrupt
 from .producers import ProducerStates, SnapshotCorrupt
-from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment
+from .segment import LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
 
 logger = logging.getLogger(__name__)
 
@@ -67,15 +67,26 @@ def load_producers(
     """Return the state of the producers at offset ``end``: the newest snapshot, and the batches since.
 
     The aborted transactions since ``synced`` are indexed anew, as what the index says of them may have been lost with
-    the machine; so it is a snapshot from before that. ``is_indexed_anew``: they are already, and on the disk.
+    the machine; so it is a snapshot from before that, and those behind it are written again: what they stand for may
+    be deleted before there are others. ``is_indexed_anew``: the transactions are already, and on the disk.
     """
     producers, start = _read_snapshot(directory, segments, end, synced)
     earlier: list[BatchHeader] = []
     recalled = False
+    noted = max(start, synced)
+
+    def note(offset: int) -> None:
+        nonlocal noted
+        if offset > noted:
+            noted = offset
+            with suppress(OSError):  # the log is as good without it as long as nothing is deleted
+                producers.write_snapshot(directory / file_name(offset, SNAPSHOT_SUFFIX))
+
     if not is_indexed_anew:
         for segment in segments:
             segment.aborted.truncate(max(start, synced))
     for segment, position, header in _headers_around(segments, start, RECALL_BYTES if producers.entries else 0):
+        note(segment.base_offset)
         if header.base_offset < start:
             if header.producer_id >= 0:
                 earlier.append(header)
@@ -95,6 +106,7 @@ def load_producers(
             producers.remember(header, header.base_offset)
     if not recalled:
         producers.recall(earlier)
+    note(end)
     return producers
 
 

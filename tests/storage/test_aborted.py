@@ -291,6 +291,25 @@ def test_a_snapshot_from_before_the_log_opens_no_transaction(tmp_path):
     again.let_go()
 
 
+@pytest.mark.parametrize("is_synced", [True, False])
+def test_what_is_open_is_remembered_when_its_beginning_is_deleted_between_two_crashes(tmp_path, is_synced):
+    """The snapshots of what was not synced at the first are not trusted, and there must be another at the second."""
+    folder = LogFolder(tmp_path / "data", Settings(segment_bytes=400))
+    log = folder.open()
+    append(log, data(1, 0, size=100))
+    for number in range(6):
+        append(log, data(2, number, size=300))
+    log.let_go()
+    log = folder.open(1)
+    if is_synced:
+        sync(log)
+    log.delete_before(3)
+    log.let_go()
+    again = folder.open(log.recovery_point, 3)
+    assert (again.last_stable_offset, set(again.producers.open)) == (3, {1, 2})
+    again.let_go()
+
+
 def test_a_segment_does_not_take_over_the_index_of_one_that_was_put_aside(tmp_path):
     folder = LogFolder(tmp_path / "data", Settings(segment_bytes=400))
     log = folder.open()
