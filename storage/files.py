@@ -106,6 +106,7 @@ def replace(path: Path, content: bytes, is_synced: bool = False) -> None:
     Without ``is_synced`` that holds for the death of the process, not of the machine.
     """
     temporary = path.with_name(path.name + ".tmp")
+    unlink(temporary)  # with one that was left by a process that ended, the power could bring its content back
     write(temporary, content, is_synced)
     rename(temporary, path)
     if is_synced:

@@ -89,6 +89,61 @@ def test_a_segment_below_the_recovery_point_keeps_its_length(folder: FailingFold
         assert read_all(found) == wanted
 
 
+def test_an_index_of_aborted_transactions_that_was_made_anew_is_synced(folder: FailingFolder) -> None:
+    """The next start trusts it as far as the recovery point says, which is still that of before."""
+    log = folder.open()
+    append(log, data(1, 0))
+    end(log, 1, False)
+    folder.close(log)
+    folder.open(recovery_point=0).let_go()
+    for found in folder.after_failures(log.recovery_point):
+        assert found.aborted(0, log.size_bytes) == [AbortedTransaction(1, 0, 1, 2)]
+
+
+@pytest.mark.parametrize("setting", ["is_durable", "preallocate"])
+def test_space_that_was_given_back_may_be_there_again_after_a_clean_stop(
+    folder: FailingFolder, setting: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    setattr(folder.settings, setting, True)
+    log = folder.open()
+    contents = [data(1, number) for number in range(3)]
+    for content in contents:
+        append(log, content)
+    folder.close(log)
+    for found in folder.after_failures(None):
+        assert read_all(found) == contents
+        assert found.segments[0].path(".log").stat().st_size >= log.size_bytes
+    assert "said to be closed cleanly" not in caplog.text
+
+
+def test_a_snapshot_of_what_may_be_lost_goes(folder: FailingFolder) -> None:
+    """Else it would be trusted when what is written in the place of that is on the disk."""
+    log = folder.open()
+    append(log, data(1, 0))
+    sync(log)
+    append(log, data(1, 1))
+    log.roll()
+    log.let_go()
+    assert [path.stem for path in log.directory.glob("*.snapshot")] == [f"{2:020d}"]
+    log = folder.open(log.recovery_point)
+    log.let_go()
+    (found,) = log.directory.glob("*.snapshot")
+    assert ProducerStates.read_snapshot(found).entries.keys() == log.producers.entries.keys()
+
+
+def test_what_a_process_left_half_way_does_not_take_the_place_of_what_is_written_next(tmp_path: Path) -> None:
+    root = tmp_path / "disk"
+    root.mkdir()
+    (root / "index.tmp").write_bytes(b"old")
+    disk = Disk(root)
+    with disk.installed():
+        files.replace(root / "index", b"new")
+    for seed in range(FAILURES):
+        disk.fail(tmp_path / str(seed), Random(seed))
+        found = tmp_path / str(seed) / "index"
+        assert not found.exists() or found.read_bytes() in (b"new", b"\0\0\0", b"")
+
+
 # The disk itself.
 
 
@@ -145,45 +200,3 @@ def test_names_survive_in_their_order_unless_any_order_is_asked_for(tmp_path: Pa
                 found[any_order].add("".join(sorted(child.name for child in path.iterdir())))
     assert found[False] == {"", "a", "ab", "abc"}
     assert len(found[True]) == 8
-
-
-def test_an_index_of_aborted_transactions_that_was_made_anew_is_synced(folder: FailingFolder) -> None:
-    """The next start trusts it as far as the recovery point says, which is still that of before."""
-    log = folder.open()
-    append(log, data(1, 0))
-    end(log, 1, False)
-    folder.close(log)
-    folder.open(recovery_point=0).let_go()
-    for found in folder.after_failures(log.recovery_point):
-        assert found.aborted(0, log.size_bytes) == [AbortedTransaction(1, 0, 1, 2)]
-
-
-@pytest.mark.parametrize("setting", ["is_durable", "preallocate"])
-def test_space_that_was_given_back_may_be_there_again_after_a_clean_stop(
-    folder: FailingFolder, setting: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    setattr(folder.settings, setting, True)
-    log = folder.open()
-    contents = [data(1, number) for number in range(3)]
-    for content in contents:
-        append(log, content)
-    folder.close(log)
-    for found in folder.after_failures(None):
-        assert read_all(found) == contents
-        assert found.segments[0].path(".log").stat().st_size >= log.size_bytes
-    assert "said to be closed cleanly" not in caplog.text
-
-
-def test_a_snapshot_of_what_may_be_lost_goes(folder: FailingFolder) -> None:
-    """Else it would be trusted when what is written in the place of that is on the disk."""
-    log = folder.open()
-    append(log, data(1, 0))
-    sync(log)
-    append(log, data(1, 1))
-    log.roll()
-    log.let_go()
-    assert [path.stem for path in log.directory.glob("*.snapshot")] == [f"{2:020d}"]
-    log = folder.open(log.recovery_point)
-    log.let_go()
-    (found,) = log.directory.glob("*.snapshot")
-    assert ProducerStates.read_snapshot(found).entries.keys() == log.producers.entries.keys()
