@@ -84,11 +84,12 @@ class LeaderEpochs:
             self._replace(starts)
 
     def truncate_start(self, start_offset: int) -> None:
-        """Forget what lies before ``start_offset``: the epoch there begins with it. Raises OSError."""
+        """Forget what lies before ``start_offset``: the epoch there begins with it.
+
+        The file may say more until the next epoch begins: whoever reads it knows where the log starts.
+        """
         first = self.epoch_at(start_offset)
-        kept = [(epoch, max(start, start_offset)) for epoch, start in self.starts if epoch >= first]
-        if kept != self.starts:
-            self._replace(kept)
+        self.starts = [(epoch, max(start, start_offset)) for epoch, start in self.starts if epoch >= first]
 
     def end_of(self, epoch: int, leader_epoch: int, log_end_offset: int) -> tuple[int, int]:
         """Return the largest epoch that is at most ``epoch``, and the offset where it ends (LeaderEpochFileCache).

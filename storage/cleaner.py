@@ -18,8 +18,10 @@ from .clock import Clock, SystemClock
 from .compaction import Cleaned, Outcome, Plan, compact
 from .errors import StorageError
 
-# Whoever serves clients goes first where there are not enough processors for all.
+# Whoever serves clients goes first where there are not enough processors for all: so much nicer is this process, and
+# after each batch it lets others have its processor. Else they would wait for milliseconds, until its time is up.
 NICENESS = 5
+_let_others_go = getattr(os, "sched_yield", lambda: None)
 # For how long to be faster than allowed before there is a rest, and how much to do before looking whether it is over.
 _REST_S = 0.05
 _STEP_BYTES = 8 * 2**20
@@ -103,6 +105,8 @@ class CleanerProcess:
                     # A signal from the terminal is for the broker, which stops the cleaner then.
                     start_new_session=True,
                 )
+                with suppress(OSError):  # it may have ended already
+                    os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
             return self._process
 
     def stop(self) -> None:
@@ -143,6 +147,7 @@ def limited(
 
     def pace(size_bytes: int) -> None:
         nonlocal total, checked
+        _let_others_go()
         total += size_bytes
         rest_s = total / bytes_per_second - (clock.monotonic() - began)
         while rest_s > _REST_S or total - checked > _STEP_BYTES:
@@ -158,7 +163,6 @@ def limited(
 def main() -> None:
     """Carry out plans from the standard input. The argument is the process that they come from."""
     parent = int(sys.argv[1])
-    os.nice(NICENESS)
     for line in sys.stdin:
         plan = Plan(**json.loads(line))
         try:

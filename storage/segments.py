@@ -187,10 +187,7 @@ class SegmentedLog(ReadableLog):
         if offset > self.log_end_offset:
             raise OffsetNotInLog(f"{self.directory.name}: offset {offset} is beyond {self.log_end_offset}")
         if offset > self.log_start_offset:
-            try:
-                self.epochs.truncate_start(offset)
-            except OSError as error:
-                raise self.failed(error) from error
+            self.epochs.truncate_start(offset)
             self.log_start_offset = offset
         retired = bisect_right(self._bases, self.log_start_offset) - 1
         if retired > 0:

@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 # What passes by itself: no space, or files that retention has taken away meanwhile.
 _MAY_PASS = (*FULL, errno.ENOENT)
+# For how long the processes are kept though there is nothing to compact: to start one is as much work as some MiB.
+_IDLE_S = 60
 # How often a process may end over one partition before that is left alone.
 _ENDS_MAX = 3
 
@@ -74,19 +76,27 @@ class Cleaning:
         self._uncleanable: set[Partition] = set()
         self._ends: Counter[Partition] = Counter()
         self._threads: ThreadPoolExecutor | None = None
+        self._worked_s = 0.0
 
     async def clean(self) -> None:
-        """Compact until nothing is dirty."""
+        """Compact until nothing is dirty. The processes stay for the next time, until there was none for a while."""
         is_enabled = self._config().bool("log.cleaner.enable")
         if not is_enabled or not any(topic.config.is_compacted for topic in self._topics):
+            self.stop()
             return
         self._uncleanable = {partition for partition in self._uncleanable if not partition.is_gone}
         self._ends = Counter({partition: ends for partition, ends in self._ends.items() if not partition.is_gone})
-        self._threads = ThreadPoolExecutor(thread_name_prefix="cleaner")
+        count = self._config().int("log.cleaner.threads")
+        if len(self._workers) != count:
+            self.stop()
+            self._threads = ThreadPoolExecutor(thread_name_prefix="cleaner")
+            self._workers = [CleanerProcess() for _ in range(count)]
         try:
-            self._workers = [CleanerProcess() for _ in range(self._config().int("log.cleaner.threads"))]
             await asyncio.gather(*(self._work(worker) for worker in self._workers))
-        finally:
+        except BaseException:
+            self.stop()
+            raise
+        if self._clock.monotonic() > self._worked_s + _IDLE_S:
             self.stop()
 
     def stop(self) -> None:
@@ -109,6 +119,7 @@ class Cleaning:
                     return
             finally:
                 self._busy.discard(partition)
+                self._worked_s = self._clock.monotonic()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -39,7 +39,7 @@ def create_topic(port: int, name: str, partitions: int = 1, **configs: str) -> N
 
 def produce_frame(port: int, topic: str, value_bytes: int, partition: int = 0, acks: int = -1) -> bytes:
     """Return a Produce request with one batch of one record."""
-    batch = build_batch([Record(0, 1_700_000_000_000, None, bytes(value_bytes))])
+    batch = build_batch([Record(0, int(time.time() * 1000), None, bytes(value_bytes))])
     return batch_frame(port, topic, batch, partition, acks)
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -112,13 +113,13 @@ def test_it_goes_on_after_an_error(worker, plan):
     assert worker._process is process
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_is_an_error_of_the_system(worker, plan):
-    for suffix in (".index", ".timeindex"):
-        (Path(plan.directory) / f"{0:020d}{suffix}.cleaned.tmp").symlink_to("/dev/full")
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
+def test_a_write_that_fails_is_told_with_the_number_of_its_error(worker, plan):
+    list(worker.clean(plan))
+    resource.prlimit(worker._process.pid, resource.RLIMIT_FSIZE, (100, 100))
     with pytest.raises(CleaningFailed) as caught:
         list(worker.clean(plan))
-    assert caught.value.number == errno.ENOSPC
+    assert caught.value.number == errno.EFBIG
 
 
 # Ends

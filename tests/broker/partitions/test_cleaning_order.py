@@ -13,6 +13,7 @@ import pytest
 from support.compacting import carry_out, keyed_batch, pairs_in, plan_for
 from support.logs import START_MS, TOPIC_ID, Settings, append
 
+from barnabas.broker.partitions import cleaning as cleaning_module
 from barnabas.broker.partitions.cleaning import Cleaning
 from barnabas.storage.cleaner import CleanerEnded, CleaningFailed
 from barnabas.storage.clock import ManualClock
@@ -166,3 +167,45 @@ def test_a_partition_over_which_the_process_ends_again_and_again_is_left_alone(d
     for times, is_left_alone in ((2, False), (3, True)):
         cleaning = compact_once(data_dir, log, end, times)
         assert bool(cleaning._uncleanable) == is_left_alone
+
+
+def test_the_processes_stay_for_a_minute_after_the_last_compaction(
+    data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = filled(data_dir)
+    clock = ManualClock(START_MS)
+    made: list[Any] = []
+    steps: list[Cleaned | Outcome] = []
+
+    class CleanerHere(HereAndNow):
+        def __init__(self) -> None:
+            super().__init__(steps.append)
+            self.is_stopped = False
+            made.append(self)
+
+        def stop(self) -> None:
+            self.is_stopped = True
+
+    monkeypatch.setattr(cleaning_module, "CleanerProcess", CleanerHere)
+    settings = {"log.cleaner.threads": 1, "log.cleaner.dedupe.buffer.size": 2**20}
+    config: Any = SimpleNamespace(bool=lambda name: True, int=settings.get, double=lambda name: 1.0)
+    partition: Any = Namespace(
+        topic="t", index=0, is_gone=False, is_open=True, last_stable_offset=log.log_end_offset, config=SETTINGS
+    )
+    topics: Any = [SimpleNamespace(config=SETTINGS, partitions=[partition])]
+
+    async def synced(target: SegmentedLog) -> None:
+        pass
+
+    async def run() -> None:
+        cleaning = Cleaning(topics, data_dir, clock, lambda: config, synced)
+        await cleaning.clean()
+        clock.advance(60)
+        await cleaning.clean()
+        assert [cleaner.is_stopped for cleaner in made] == [False]
+        clock.advance(1)
+        await cleaning.clean()
+        assert [cleaner.is_stopped for cleaner in made] == [True]
+
+    asyncio.run(run())
+    assert len(steps) > 3
