@@ -50,6 +50,11 @@ class TransactionIndex:
             self._entries = read_entries(self.path)
         return self._entries
 
+    @property
+    def is_dirty(self) -> bool:
+        """True when there are entries that may not be on the disk, or the name of the file."""
+        return self._dirty or self._has_new_name
+
     def make_file(self) -> None:
         """Have a file though there is no entry, which can take the place of one that has some. Raises OSError."""
         files.write(self.path, b"")

@@ -9,6 +9,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from .async_syncs import AsyncSyncs
+
 # The hot path: these are the system calls themselves.
 pwrite = os.pwrite
 preadv = os.preadv
@@ -16,6 +18,8 @@ truncate = os.ftruncate
 close = os.close
 # On Linux data and length suffice. What macOS calls fsync does not wait for the disk, but it is what Python has.
 sync = getattr(os, "fdatasync", os.fsync)
+# For many files at a time; raises OSError where the system cannot do that.
+async_syncs = AsyncSyncs
 
 READ = os.O_RDONLY
 UPDATE = os.O_RDWR

@@ -1,30 +1,34 @@
 """Group commit: a thread brings logs and the catalog to the disk; who asks meanwhile shares its next turn. Where
-there are several to bring it has others help it, because a disk can do much at a time."""
+there are several to bring it has the kernel do it side by side, because a disk can do much at a time."""
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple, Protocol
 
+from . import files
+from .async_syncs import SYNCS_MAX, AsyncSyncs
 from .errors import StorageError
+from .mapped_file import MappedFile, descriptors_of
 
 logger = logging.getLogger(__name__)
-
-# How many are synced at a time, as many as Kafka's request handlers (num.io.threads).
-SYNCS_MAX = 8
 
 Done = Callable[[Exception | None], None]
 
 
 class SyncJob(NamedTuple):
-    """``work`` blocks until the disk has it; then ``finish`` is delivered, or ``fail`` with the disk's error."""
+    """``work`` blocks until the disk has it; then ``finish`` is delivered, or ``fail`` with the disk's error.
+
+    ``file``: the only thing that ``work`` would sync. Who does that instead calls ``fail`` before the next sync.
+    """
 
     work: Callable[[], None]
     finish: Callable[[], None]
     fail: Callable[[OSError], Exception]
+    file: MappedFile | None = None
 
 
 class Syncable(Protocol):
@@ -49,7 +53,7 @@ class Flusher:
         self._pending: Wanted = {}  # the thread's own
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._helpers: ThreadPoolExecutor | None = None
+        self._kernel: AsyncSyncs | None = None  # the thread's own
 
     def request(self, target: Syncable, done: Done | None = None) -> None:
         """Have ``target`` brought to the disk as it is now; ``done`` is called with None, or with what went wrong."""
@@ -72,6 +76,8 @@ class Flusher:
 
     def _run(self) -> None:
         is_stopping = False
+        with suppress(OSError):
+            self._kernel = files.async_syncs()
         while True:
             while not is_stopping and (not self._pending or not self._requests.empty()):
                 wanted = self._requests.get()
@@ -82,8 +88,8 @@ class Flusher:
             if not self._pending:
                 break
             self._turn()
-        if self._helpers is not None:
-            self._helpers.shutdown()
+        if self._kernel is not None:
+            self._kernel.close()
 
     def _note(self, wanted: Wanted) -> None:
         for target, waiting in wanted.items():
@@ -100,19 +106,22 @@ class Flusher:
         wanted = {target: waiting for target, waiting in pending.items() if waiting}
         for target in wanted:
             del pending[target]
-        self._sync_all(wanted)
+        for target, waiting in self._sync_together(wanted).items():
+            self._sync(target, waiting)
         if background is not None:
             self._sync(background, pending.pop(background))
 
-    def _sync_all(self, wanted: Wanted) -> None:
-        """Sync several at a time, which most of it is waiting for; return when the disk has all."""
-        if len(wanted) > 1:
-            if self._helpers is None:
-                self._helpers = ThreadPoolExecutor(SYNCS_MAX, "flusher")
-            deque(self._helpers.map(self._sync, wanted.keys(), wanted.values()), 0)
-        else:
-            for target, waiting in wanted.items():
-                self._sync(target, waiting)
+    def _sync_together(self, wanted: Wanted) -> Wanted:
+        """Have the kernel sync the files of several, and return what is left to do."""
+        if self._kernel is None or len(wanted) < 2:
+            return wanted
+        jobs = [(target, *found) for target in wanted if (found := _file_job(target)) is not None][:SYNCS_MAX]
+        with descriptors_of(file for _, _, file in jobs) as descriptors:
+            begun = jobs[: self._kernel.begin(descriptors)]
+        for (target, job, _), error in zip(begun, self._kernel.wait(len(begun)), strict=True):
+            failure = None if error is None else job.fail(error)
+            self._tell(job, failure, wanted.pop(target))
+        return wanted
 
     def _sync(self, target: Syncable, waiting: list[Done]) -> None:
         job: SyncJob | None = None
@@ -126,25 +135,39 @@ class Flusher:
                 logger.exception("a sync failed")
             elif isinstance(error, StorageError) and not waiting:
                 logger.error("%s", error)
+        self._tell(job, failure, waiting)
 
-        def deliver() -> None:
-            outcome = failure
-            if job is not None and failure is None:
-                try:
-                    job.finish()
-                except Exception as error:
-                    logger.exception("a sync could not be finished")
-                    outcome = error
-            elif job is not None and isinstance(failure, OSError):
-                outcome = job.fail(failure)
-            for done in waiting:
-                try:
-                    done(outcome)
-                except Exception:  # the others wait all the same
-                    logger.exception("who waited for a sync failed")
-
+    def _tell(self, job: SyncJob | None, failure: Exception | None, waiting: list[Done]) -> None:
         try:
-            self._deliver(deliver)
+            self._deliver(partial(_told, job, failure, waiting))
         except RuntimeError:
             # The loop is gone: the broker was stopped at once, and whoever waited with it.
             logger.debug("a sync finished after the event loop")
+
+
+def _file_job(target: Syncable) -> tuple[SyncJob, MappedFile] | None:
+    """Return what to do, if that is to sync one file, and the file."""
+    try:
+        job = target.sync_job()
+    except Exception as error:  # whoever does it alone meets it again
+        logger.debug("%s", error)
+        return None
+    return (job, job.file) if job.file is not None else None
+
+
+def _told(job: SyncJob | None, failure: Exception | None, waiting: list[Done]) -> None:
+    """Take note of what came of a sync; in the owner's thread."""
+    outcome = failure
+    if job is not None and failure is None:
+        try:
+            job.finish()
+        except Exception as error:
+            logger.exception("a sync could not be finished")
+            outcome = error
+    elif job is not None and isinstance(failure, OSError):
+        outcome = job.fail(failure)
+    for done in waiting:
+        try:
+            done(outcome)
+        except Exception:  # the others wait all the same
+            logger.exception("who waited for a sync failed")

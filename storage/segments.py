@@ -259,6 +259,12 @@ class SegmentedLog(ReadableLog):
         """Return how to bring the log to the disk; may be called from any thread."""
         offset, active = self.log_end_offset, self._active  # in this order: a roll in between does no harm then
         rolled = list(self.unsynced)
+        is_one_file = not (
+            rolled or active.aborted.is_dirty or self.epochs.is_dirty or self._named_until != active.base_offset
+        )
+
+        def fail(error: OSError) -> Exception:
+            return self.failed(error, may_pass=NO_DESCRIPTORS)
 
         def work() -> None:
             if self.offline is not None:
@@ -276,7 +282,7 @@ class SegmentedLog(ReadableLog):
             except OSError as error:
                 # The kernel drops what it could not write and says so once: the next sync would succeed. So this has
                 # to be known before the next, and it does not pass even if all that was missing is space.
-                self.failed(error, may_pass=NO_DESCRIPTORS)
+                fail(error)
                 raise
             if rolled:
                 with self.files:
@@ -289,6 +295,8 @@ class SegmentedLog(ReadableLog):
                 self.unsynced = [segment for segment in self.unsynced if segment not in rolled]
             self.recovery_point = max(self.recovery_point, offset)
 
+        if is_one_file and self.offline is None:
+            return SyncJob(work, finish, fail, active.file)
         return SyncJob(work, finish, self.failed)
 
     def checkpoint(self) -> None:

@@ -3,11 +3,14 @@
 import errno
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from barnabas.storage import files
 from barnabas.storage.errors import CatalogError, StorageError
-from barnabas.storage.flusher import SYNCS_MAX, Flusher, SyncJob
+from barnabas.storage.flusher import Flusher, SyncJob
 
 TIMEOUT_S = 10
 
@@ -155,23 +158,112 @@ def test_who_fails_when_told_does_not_keep_the_others_from_being_told(flusher, t
     assert waiter.wait().outcome is None
 
 
-def test_several_are_synced_at_a_time_and_each_by_one_thread(flusher):
-    targets = [Target() for _ in range(SYNCS_MAX)]
-    first, second = [[Waiter() for _ in targets] for _ in range(2)]
-    for waiters in (first, second):
-        flusher.request_all({target: [waiter.for_(target)] for target, waiter in zip(targets, waiters, strict=True)})
-        for target in targets if waiters is first else ():
-            target.wait_until_begun()
-    targets[0].let_through()
-    first[0].wait()
-    assert [target.jobs for target in targets] == [1] * SYNCS_MAX  # the next turn begins when all are through
-    for target in targets[1:]:
-        target.let_through()
+class FileTarget(Target):
+    """One that takes the sync of a file, if nobody does it by itself."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self.file: Any = SimpleNamespace(_fd=descriptor)
+        self.let_through(10)
+
+    def sync_job(self) -> SyncJob:
+        return super().sync_job()._replace(file=self.file)
+
+    @property
+    def works(self) -> int:
+        return 10 - self.gate._value  # type: ignore[attr-defined,no-any-return]
+
+
+class Kernel:
+    """Begins as many syncs as it ``takes``, and has an error for some descriptors."""
+
+    def __init__(self) -> None:
+        self.takes = 100
+        self.errors: dict[int, OSError] = {}
+        self.begun: list[list[int]] = []
+
+    def begin(self, descriptors: list[int]) -> int:
+        self.begun.append(descriptors[: self.takes])
+        return len(self.begun[-1])
+
+    def wait(self, count: int) -> list[OSError | None]:
+        assert count == len(self.begun[-1])
+        return [self.errors.get(descriptor) for descriptor in self.begun[-1]]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    kernel = Kernel()
+    monkeypatch.setattr(files, "async_syncs", lambda: kernel)
+    return kernel
+
+
+def sync_all(flusher: Flusher, *targets: Target) -> list[Exception | None]:
+    """Sync some in one turn of the flusher."""
+    waiters = [Waiter() for _ in targets]
     for target in targets:
-        target.wait_until_begun()
-        target.let_through()
-    for waiter in (*first, *second):
-        assert waiter.wait().outcome is None
+        target.written += 1
+    flusher.request_all({target: [waiter.for_(target)] for target, waiter in zip(targets, waiters, strict=True)})
+    return [waiter.wait().outcome for waiter in waiters]
+
+
+def test_the_kernel_syncs_several_files_at_a_time_and_the_flusher_what_is_more_than_that(kernel, flusher):
+    first, other, second = FileTarget(7), Target(), FileTarget(8)
+    other.let_through()
+    assert sync_all(flusher, first, other, second) == [None] * 3
+    assert kernel.begun == [[7, 8]]
+    assert [target.works for target in (first, second)] == [0, 0]
+    assert [target.synced for target in (first, other, second)] == [1, 1, 1]
+
+
+def test_what_the_kernel_does_not_take_is_done_all_the_same(kernel, flusher):
+    targets = [FileTarget(number) for number in range(4)]
+    kernel.takes = 2
+    assert sync_all(flusher, *targets) == [None] * 4
+    assert [target.works for target in targets] == [0, 0, 1, 1]
+    kernel.takes = 0
+    assert sync_all(flusher, *targets) == [None] * 4
+    assert [target.synced for target in targets] == [2] * 4
+
+
+def test_a_failed_sync_of_the_kernels_fails_its_target_before_anything_else_is_synced(kernel, flusher):
+    failed: list[OSError] = []
+
+    class Bad(FileTarget):
+        def sync_job(self) -> SyncJob:
+            job = super().sync_job()
+            return job._replace(fail=lambda error: failed.append(error) or job.fail(error))  # type: ignore[func-returns-value]
+
+    class Other(Target):
+        def sync_job(self) -> SyncJob:
+            assert failed or not kernel.begun
+            return super().sync_job()
+
+    bad, good, other = Bad(7), FileTarget(8), Other()
+    kernel.errors[7] = OSError(errno.EIO, "broken")
+    other.let_through()
+    outcomes = sync_all(flusher, bad, good, other)
+    assert [str(outcome) for outcome in outcomes] == ["failed: [Errno 5] broken", "None", "None"]
+    assert (bad.works, bad.synced, good.synced, len(failed)) == (0, 0, 1, 1)
+
+
+def test_one_file_alone_needs_no_help(kernel, flusher):
+    target = FileTarget(7)
+    assert sync_all(flusher, target) == [None]
+    assert (kernel.begun, target.works) == ([], 1)
+
+
+def test_where_the_kernel_cannot_each_is_synced_alone(flusher, monkeypatch):
+    def refuse() -> None:
+        raise OSError(errno.ENOSYS, "no asynchronous syncs here")
+
+    monkeypatch.setattr(files, "async_syncs", refuse)
+    targets = [FileTarget(number) for number in range(3)]
+    assert sync_all(flusher, *targets) == [None] * 3
+    assert [target.works for target in targets] == [1] * 3
 
 
 def test_one_targets_error_is_not_anothers(flusher):

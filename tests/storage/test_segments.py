@@ -13,6 +13,7 @@ from support.logs import START_MS, LogFolder, Settings, append, batch, read_all,
 
 from barnabas.protocol.records import read_header
 from barnabas.storage import files
+from barnabas.storage.aborted import AbortedTransaction
 from barnabas.storage.clock import ManualClock
 from barnabas.storage.errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
 from barnabas.storage.mapped_file import MappedFile
@@ -327,6 +328,37 @@ def test_rolling_during_a_sync_leaves_the_new_part_to_the_next(log):
     assert log.is_dirty
     sync(log)
     assert (log.recovery_point, log.unsynced) == (2, [])
+
+
+def test_the_kernel_may_sync_the_file_where_that_is_all(log):
+    append(log, batch())
+    assert log.sync_job().file is None  # its name is not on the disk yet
+    sync(log)
+    append(log, batch())
+    assert log.sync_job().file is log.segments[0].file
+    log.roll()
+    assert log.sync_job().file is None
+    sync(log)
+    append(log, batch())
+    assert log.sync_job().file is log.segments[1].file
+    log.epochs.assign(log.epochs.latest + 1, log.log_end_offset)
+    assert log.sync_job().file is None
+    sync(log)
+    log.segments[1].aborted.append(AbortedTransaction(1, 1, 2, 3))
+    assert log.sync_job().file is None
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+def test_what_the_kernel_could_not_sync_is_never_taken_for_synced(log, error):
+    append(log, batch())
+    sync(log)
+    append(log, batch())
+    job = log.sync_job()
+    assert job.file is not None
+    assert isinstance(job.fail(OSError(error, "broken")), LogOffline)
+    assert log.recovery_point == 1
+    with pytest.raises(LogOffline):
+        sync(log)
 
 
 def test_a_sync_that_begins_in_the_middle_of_a_roll_covers_the_old_segment(log, monkeypatch):

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from barnabas.protocol.records import Record, build_batch, end_transaction_marker, read_header
-from barnabas.storage import datadir, disposal
+from barnabas.storage import datadir, disposal, files
 from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.checker import check
 from barnabas.storage.clock import ManualClock
@@ -34,18 +34,36 @@ class Failed(BaseException):
     """Something that was done while the flusher's thread was at work went wrong."""
 
 
+class SteppedSyncs:
+    """The kernel's part, on the disk that is installed."""
+
+    def begin(self, descriptors: list[int]) -> int:
+        self.disk: Disk = files.sync.__self__  # type: ignore[attr-defined]
+        self.begun = [self.disk.file(descriptor) for descriptor in descriptors if descriptor >= 0]
+        return len(self.begun)
+
+    def wait(self, count: int) -> list[OSError | None]:
+        outcomes: list[OSError | None] = []
+        for file in self.begun:
+            try:
+                self.disk.before("sync")
+                file.sync()
+                outcomes.append(None)
+            except OSError as error:
+                outcomes.append(error)
+        return outcomes
+
+
 class SteppedFlusher(Flusher):
     """Syncs when it is told to, in the caller's thread."""
+
+    _kernel = SteppedSyncs()  # type: ignore[assignment]
 
     def request_all(self, wanted: Wanted) -> None:
         self._note(wanted)
 
     def turn(self) -> None:
         self._turn()
-
-    def _sync_all(self, wanted: Wanted) -> None:
-        for target, waiting in wanted.items():
-            self._sync(target, waiting)
 
     def stop(self) -> None:
         while self._pending:

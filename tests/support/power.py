@@ -214,6 +214,10 @@ class Disk:
                 os.close(descriptor)
         self._open.clear()
 
+    def file(self, descriptor: int) -> File:
+        """The file behind an open descriptor, which lives on when that is closed."""
+        return self._open[descriptor]
+
     def fail(self, target: Path, random: Random, any_order: bool = False) -> None:
         """Make in ``target`` the folder that is found when the power is back."""
 

@@ -1,0 +1,58 @@
+"""Syncs that the kernel does side by side."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from barnabas.storage.async_syncs import SYNCS_MAX, AsyncSyncs
+
+
+@pytest.fixture
+def syncs() -> Iterator[AsyncSyncs]:
+    try:
+        syncs = AsyncSyncs()
+    except OSError as error:
+        pytest.skip(str(error))
+    yield syncs
+    syncs.close()
+
+
+@pytest.fixture
+def descriptors(tmp_path: Path) -> Iterator[list[int]]:
+    opened = [os.open(tmp_path / str(number), os.O_RDWR | os.O_CREAT) for number in range(SYNCS_MAX)]
+    for descriptor in opened:
+        os.pwrite(descriptor, b"content", 0)
+    yield opened
+    for descriptor in opened:
+        os.close(descriptor)
+
+
+def test_as_many_as_are_allowed_are_synced_again_and_again(syncs, descriptors):
+    for count in (1, SYNCS_MAX, 3):
+        assert syncs.begin(descriptors[:count]) == count
+        assert syncs.wait(count) == [None] * count
+
+
+def test_a_file_may_be_closed_meanwhile(syncs, tmp_path):
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    os.pwrite(descriptor, b"content", 0)
+    assert syncs.begin([descriptor]) == 1
+    os.close(descriptor)
+    assert syncs.wait(1) == [None]
+
+
+def test_it_ends_before_what_cannot_be_synced(syncs, descriptors):
+    reading, writing = os.pipe()
+    assert syncs.begin([*descriptors[:2], writing, *descriptors[2:]]) == 2
+    assert syncs.wait(2) == [None, None]
+    assert syncs.begin([-1, *descriptors]) == 0
+    assert syncs.wait(0) == []
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
+def test_more_than_are_allowed_are_not_begun(syncs, descriptors):
+    assert syncs.begin([*descriptors, *descriptors]) == SYNCS_MAX
+    assert syncs.wait(SYNCS_MAX) == [None] * SYNCS_MAX
