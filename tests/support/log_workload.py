@@ -57,7 +57,9 @@ class SteppedSyncs:
 class SteppedFlusher(Flusher):
     """Syncs when it is told to, in the caller's thread."""
 
-    _kernel = SteppedSyncs()  # type: ignore[assignment]
+    def __init__(self, deliver: Callable[[Callable[[], None]], object]) -> None:
+        super().__init__(deliver)
+        self._kernel = SteppedSyncs()  # type: ignore[assignment]
 
     def request_all(self, wanted: Wanted) -> None:
         self._note(wanted)
