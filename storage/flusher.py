@@ -115,12 +115,14 @@ class Flusher:
         """Have the kernel sync the files of several, and return what is left to do."""
         if self._kernel is None or len(wanted) < 2:
             return wanted
-        jobs = [(target, *found) for target in wanted if (found := _file_job(target)) is not None][:SYNCS_MAX]
-        with descriptors_of(file for _, _, file in jobs) as descriptors:
-            begun = jobs[: self._kernel.begin(descriptors)]
-        for (target, job, _), error in zip(begun, self._kernel.wait(len(begun)), strict=True):
-            failure = None if error is None else job.fail(error)
-            self._tell(job, failure, wanted.pop(target))
+        jobs = [(target, *found) for target in wanted if (found := _file_job(target)) is not None]
+        for first in range(0, len(jobs), SYNCS_MAX):
+            some = jobs[first : first + SYNCS_MAX]
+            with descriptors_of(file for _, _, file in some) as descriptors:
+                begun = some[: self._kernel.begin(descriptors)]
+            for (target, job, _), error in zip(begun, self._kernel.wait(len(begun)), strict=True):
+                failure = None if error is None else job.fail(error)
+                self._tell(job, failure, wanted.pop(target))
         return wanted
 
     def _sync(self, target: Syncable, waiting: list[Done]) -> None:

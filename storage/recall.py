@@ -77,7 +77,7 @@ def load_producers(
 
     def note(offset: int) -> None:
         nonlocal noted
-        if offset > noted:
+        if offset > noted and producers.entries:
             noted = offset
             with suppress(OSError):  # the log is as good without it as long as nothing is deleted
                 producers.write_snapshot(directory / file_name(offset, SNAPSHOT_SUFFIX))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from barnabas.storage import files
+from barnabas.storage.async_syncs import SYNCS_MAX
 from barnabas.storage.errors import CatalogError, StorageError
 from barnabas.storage.flusher import Flusher, SyncJob
 
@@ -217,6 +218,13 @@ def test_the_kernel_syncs_several_files_at_a_time_and_the_flusher_what_is_more_t
     assert kernel.begun == [[7, 8]]
     assert [target.works for target in (first, second)] == [0, 0]
     assert [target.synced for target in (first, other, second)] == [1, 1, 1]
+
+
+def test_more_files_than_the_kernel_takes_at_a_time_are_synced_one_lot_after_the_other(kernel, flusher):
+    targets = [FileTarget(number) for number in range(SYNCS_MAX + 2)]
+    assert sync_all(flusher, *targets) == [None] * len(targets)
+    assert kernel.begun == [[*range(SYNCS_MAX)], [SYNCS_MAX, SYNCS_MAX + 1]]
+    assert not any(target.works for target in targets)
 
 
 def test_what_the_kernel_does_not_take_is_done_all_the_same(kernel, flusher):
