@@ -100,10 +100,12 @@ def open_log(
     producers = load_producers(directory, segments, end, synced, is_indexed_anew)
     epochs = load_epochs(directory, segments, log_start_offset, recovery_point and min(recovery_point, end))
     if log_start_offset > end:
-        # The end of the log was lost in a crash, and all that is left had been deleted before.
+        # The end of the log was lost in a crash, and all that is left had been deleted before. Nobody knows what the
+        # producers have done since.
         for segment in segments:
             segment.unlink()
         segments, end = [Segment.create(directory, log_start_offset, clock.now_ms(), pool)], log_start_offset
+        producers = ProducerStates()
     log = SegmentedLog(
         directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire, pool
     )

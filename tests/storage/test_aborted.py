@@ -291,6 +291,18 @@ def test_a_snapshot_from_before_the_log_opens_no_transaction(tmp_path):
     again.let_go()
 
 
+def test_a_log_that_lost_all_behind_what_was_deleted_knows_no_producers(tmp_path):
+    """Their transactions may have been ended by what was lost (Kafka's LogLoader)."""
+    folder = LogFolder(tmp_path / "data", Settings(segment_bytes=400))
+    log = folder.open()
+    append(log, data(1, 0))
+    log.let_go()
+    again = folder.open(0, 5)
+    assert (again.log_start_offset, again.log_end_offset, again.last_stable_offset) == (5, 5, 5)
+    assert not again.producers.entries
+    again.let_go()
+
+
 @pytest.mark.parametrize("is_synced", [True, False])
 def test_what_is_open_is_remembered_when_its_beginning_is_deleted_between_two_crashes(tmp_path, is_synced):
     """The snapshots of what was not synced at the first are not trusted, and there must be another at the second."""
