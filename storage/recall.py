@@ -77,10 +77,11 @@ def load_producers(
 
     def note(offset: int) -> None:
         nonlocal noted
-        if offset > noted and producers.entries:
+        if offset > noted:
             noted = offset
-            with suppress(OSError):  # the log is as good without it as long as nothing is deleted
-                producers.write_snapshot(directory / file_name(offset, SNAPSHOT_SUFFIX))
+            if producers.entries:
+                with suppress(OSError):  # the log is as good without it as long as nothing is deleted
+                    producers.write_snapshot(directory / file_name(offset, SNAPSHOT_SUFFIX))
 
     if not is_indexed_anew:
         for segment in segments:

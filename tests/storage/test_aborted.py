@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.logs import LogFolder, Settings, append, batches_of, sync
+from support.logs import LogFolder, Settings, append, batch, batches_of, sync
 from support.transactional import data, end
 
 from barnabas.storage.aborted import AbortedTransaction, TransactionIndex, read_entries
@@ -301,6 +301,18 @@ def test_a_log_that_lost_all_behind_what_was_deleted_knows_no_producers(tmp_path
     assert (again.log_start_offset, again.log_end_offset, again.last_stable_offset) == (5, 5, 5)
     assert not again.producers.entries
     again.let_go()
+
+
+def test_a_snapshot_that_is_written_again_knows_nothing_of_what_is_behind_it(tmp_path):
+    folder = LogFolder(tmp_path / "data", Settings(segment_bytes=400))
+    log = folder.open()
+    append(log, batch(size=300))
+    for number in range(2):
+        append(log, data(1, number, size=100))
+    log.let_go()
+    assert [segment.base_offset for segment in log.segments] == [0, 1]
+    folder.open(0).let_go()
+    assert [path.stem for path in log.directory.glob("*.snapshot")] == [f"{3:020d}"]
 
 
 @pytest.mark.parametrize("is_synced", [True, False])
