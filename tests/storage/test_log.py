@@ -58,6 +58,7 @@ class LogAgainstList(RuleBasedStateMachine):
         self.batches: list[bytes] = []
         self.start_offset = 0
         self.sent: dict[int, list[tuple[bytes, int]]] = {}
+        self.unsure_before = 0
         self.leader_epoch = 0
 
     def teardown(self) -> None:
@@ -108,8 +109,8 @@ class LogAgainstList(RuleBasedStateMachine):
         sent = self.sent[producer]
         back = data.draw(st.integers(1, min(len(sent), 7)))
         content, base_offset = sent[-back]
-        if back > 1 and base_offset < self.start_offset:
-            return  # it was deleted: a restart finds the last batch of each producer only
+        if base_offset < self.start_offset and (back > 1 or base_offset < self.unsure_before):
+            return  # it was deleted: a restart finds the last batch of each producer only, if it knows what to trust
         if back <= 5:
             again = append(self.log, bytearray(content), self.leader_epoch)
             assert again == Appended(base_offset, read_header(content).max_timestamp)
@@ -238,6 +239,8 @@ class LogAgainstList(RuleBasedStateMachine):
             segment.close()
         self.retired.clear()
         assert self.folder.problems() == []
+        if recovery_point < self.log.recovery_point:  # as if the file that says so had been lost
+            self.unsure_before = self.end
         self.log = self.folder.open(recovery_point, self.start_offset)
         assert self.log.recovery_point == min(recovery_point, self.end)
         self.leader_epoch += 1
