@@ -92,6 +92,8 @@ class AsyncSyncs:
         left = count
         while left:
             ended = self._wait(self._calls.getevents, self._context, left, left, self._events, None)
+            if ended < 0 and (number := ctypes.get_errno()) != errno.EINTR:
+                return [_error(number)] * count  # what became of them nobody knows
             for event in self._events[: max(0, ended)]:
                 left -= 1
                 if event.result < 0:

@@ -1,5 +1,6 @@
 """Syncs that the kernel does side by side."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,14 @@ def test_it_ends_before_what_cannot_be_synced(syncs, descriptors):
     assert syncs.wait(0) == []
     for descriptor in (reading, writing):
         os.close(descriptor)
+
+
+def test_when_the_kernel_does_not_tell_nothing_counts_as_synced(syncs, descriptors, monkeypatch):
+    assert syncs.begin(descriptors[:2]) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(syncs, "_calls", syncs._calls._replace(getevents=-1))
+        assert [error and error.errno for error in syncs.wait(2)] == [errno.ENOSYS] * 2
+    assert syncs.wait(2) == [None] * 2
 
 
 def test_more_than_are_allowed_are_not_begun(syncs, descriptors):
