@@ -43,7 +43,8 @@ public final class ConsumerCalls {
     }
 
     private void topic(String name) throws Exception {
-        Calls.create(admin, name, PARTITIONS, Map.of());
+        // The records have timestamps of 1970: the next look at retention would delete them.
+        Calls.create(admin, name, PARTITIONS, Map.of("retention.ms", "-1"));
     }
 
     private KafkaConsumer<String, String> consumer(Object... settings) {
