@@ -5,12 +5,10 @@ since 4.18). Each with a thread of its own would cost more than the syncs, as Py
 import ctypes
 import errno
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-SYNCS_MAX = 64
 _DATA_SYNC = 3  # IOCB_CMD_FDSYNC
 
 
@@ -60,40 +58,50 @@ class _Event(ctypes.Structure):
 class AsyncSyncs:
     """For one thread: ``begin`` some syncs, SYNCS_MAX at most, then ``wait`` for all of them."""
 
+    SYNCS_MAX = 64
+
     def __init__(self) -> None:
         """Raises OSError where the system has no such thing, or none left."""
-        calls = _CALLS.get(platform.machine())
+        calls = _CALLS.get(os.uname().machine)
         if sys.platform != "linux" or calls is None or sys.maxsize < 2**32:
             raise OSError(errno.ENOSYS, "no asynchronous syncs here")
         self._calls = calls
         self._call = ctypes.PyDLL(None, use_errno=True).syscall  # for what is done at once
         self._wait = ctypes.CDLL(None, use_errno=True).syscall  # without Python's lock
         self._context = ctypes.c_ulong(0)
-        if self._call(calls.setup, SYNCS_MAX, ctypes.byref(self._context)) < 0:
+        if self._call(calls.setup, self.SYNCS_MAX, ctypes.byref(self._context)) < 0:
             raise _error(ctypes.get_errno())
-        self._blocks = (_ControlBlock * SYNCS_MAX)(
-            *(_ControlBlock(data=number, operation=_DATA_SYNC) for number in range(SYNCS_MAX))
+        self._blocks = (_ControlBlock * self.SYNCS_MAX)(
+            *(_ControlBlock(data=number, operation=_DATA_SYNC) for number in range(self.SYNCS_MAX))
         )
         start, size = ctypes.addressof(self._blocks), ctypes.sizeof(_ControlBlock)
-        self._places = (ctypes.c_void_p * SYNCS_MAX)(*(start + at * size for at in range(SYNCS_MAX)))
-        self._events = (_Event * SYNCS_MAX)()
+        self._places = (ctypes.c_void_p * self.SYNCS_MAX)(*(start + at * size for at in range(self.SYNCS_MAX)))
+        self._events = (_Event * self.SYNCS_MAX)()
+        self._has_lost_track = False
 
     def begin(self, descriptors: Sequence[int]) -> int:
         """Return how many of the files are being synced as they are now, the first of them; they may be closed."""
+        if self._has_lost_track:
+            return 0
         for block, descriptor in zip(self._blocks, descriptors, strict=False):
             block.descriptor = descriptor
-        wanted = min(len(descriptors), SYNCS_MAX)
+        wanted = min(len(descriptors), self.SYNCS_MAX)
         begun: int = self._call(self._calls.submit, self._context, wanted, self._places)
         return max(0, begun)
 
     def wait(self, count: int) -> list[OSError | None]:
-        """Block until all that were begun have ended, and return what went wrong with each."""
+        """Block until all that were begun have ended, and return what went wrong with each.
+
+        If the kernel does not tell, none counts as synced, and no others are begun.
+        """
         outcomes: list[OSError | None] = [None] * count
         left = count
         while left:
             ended = self._wait(self._calls.getevents, self._context, left, left, self._events, None)
             if ended < 0 and (number := ctypes.get_errno()) != errno.EINTR:
-                return [_error(number)] * count  # what became of them nobody knows
+                # What becomes of these would be taken for what becomes of the next.
+                self._has_lost_track = True
+                return [_error(number)] * count
             for event in self._events[: max(0, ended)]:
                 left -= 1
                 if event.result < 0:

@@ -8,8 +8,10 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .async_syncs import AsyncSyncs
+if TYPE_CHECKING:
+    from .async_syncs import AsyncSyncs
 
 # The hot path: these are the system calls themselves.
 pwrite = os.pwrite
@@ -18,8 +20,6 @@ truncate = os.ftruncate
 close = os.close
 # On Linux data and length suffice. What macOS calls fsync does not wait for the disk, but it is what Python has.
 sync = getattr(os, "fdatasync", os.fsync)
-# For many files at a time; raises OSError where the system cannot do that.
-async_syncs = AsyncSyncs
 
 READ = os.O_RDONLY
 UPDATE = os.O_RDWR
@@ -60,6 +60,13 @@ def remove_tree(path: Path) -> None:
 def allocate(descriptor: int, size: int) -> None:
     """Have ``size`` bytes of disk space for a file, which becomes as long; what was not written is zeros."""
     getattr(os, "posix_fallocate", lambda descriptor, _, size: truncate(descriptor, size))(descriptor, 0, size)
+
+
+def async_syncs() -> "AsyncSyncs":
+    """Return what syncs many files at a time; raises OSError where the system cannot do that."""
+    from .async_syncs import AsyncSyncs  # takes 5 ms, and is not needed to start
+
+    return AsyncSyncs()
 
 
 def sync_directory(path: Path) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from . import files
-from .async_syncs import SYNCS_MAX, AsyncSyncs
 from .errors import StorageError
 from .mapped_file import MappedFile, descriptors_of
+
+if TYPE_CHECKING:
+    from .async_syncs import AsyncSyncs
 
 logger = logging.getLogger(__name__)
 
@@ -116,8 +118,9 @@ class Flusher:
         if self._kernel is None or len(wanted) < 2:
             return wanted
         jobs = [(target, *found) for target in wanted if (found := _file_job(target)) is not None]
-        for first in range(0, len(jobs), SYNCS_MAX):
-            some = jobs[first : first + SYNCS_MAX]
+        at_a_time = self._kernel.SYNCS_MAX
+        for first in range(0, len(jobs), at_a_time):
+            some = jobs[first : first + at_a_time]
             with descriptors_of(file for _, _, file in some) as descriptors:
                 begun = some[: self._kernel.begin(descriptors)]
             for (target, job, _), error in zip(begun, self._kernel.wait(len(begun)), strict=True):

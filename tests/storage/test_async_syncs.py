@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from barnabas.storage.async_syncs import SYNCS_MAX, AsyncSyncs
+from barnabas.storage.async_syncs import AsyncSyncs
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def syncs() -> Iterator[AsyncSyncs]:
 
 @pytest.fixture
 def descriptors(tmp_path: Path) -> Iterator[list[int]]:
-    opened = [os.open(tmp_path / str(number), os.O_RDWR | os.O_CREAT) for number in range(SYNCS_MAX)]
+    opened = [os.open(tmp_path / str(number), os.O_RDWR | os.O_CREAT) for number in range(AsyncSyncs.SYNCS_MAX)]
     for descriptor in opened:
         os.pwrite(descriptor, b"content", 0)
     yield opened
@@ -31,7 +31,7 @@ def descriptors(tmp_path: Path) -> Iterator[list[int]]:
 
 
 def test_as_many_as_are_allowed_are_synced_again_and_again(syncs, descriptors):
-    for count in (1, SYNCS_MAX, 3):
+    for count in (1, AsyncSyncs.SYNCS_MAX, 3):
         assert syncs.begin(descriptors[:count]) == count
         assert syncs.wait(count) == [None] * count
 
@@ -54,14 +54,14 @@ def test_it_ends_before_what_cannot_be_synced(syncs, descriptors):
         os.close(descriptor)
 
 
-def test_when_the_kernel_does_not_tell_nothing_counts_as_synced(syncs, descriptors, monkeypatch):
+def test_when_the_kernel_does_not_tell_nothing_is_synced_and_no_more_is_begun(syncs, descriptors, monkeypatch):
     assert syncs.begin(descriptors[:2]) == 2
     with monkeypatch.context() as patch:
         patch.setattr(syncs, "_calls", syncs._calls._replace(getevents=-1))
         assert [error and error.errno for error in syncs.wait(2)] == [errno.ENOSYS] * 2
-    assert syncs.wait(2) == [None] * 2
+    assert syncs.begin(descriptors[:2]) == 0
 
 
 def test_more_than_are_allowed_are_not_begun(syncs, descriptors):
-    assert syncs.begin([*descriptors, *descriptors]) == SYNCS_MAX
-    assert syncs.wait(SYNCS_MAX) == [None] * SYNCS_MAX
+    assert syncs.begin([*descriptors, *descriptors]) == AsyncSyncs.SYNCS_MAX
+    assert syncs.wait(AsyncSyncs.SYNCS_MAX) == [None] * AsyncSyncs.SYNCS_MAX

@@ -17,7 +17,7 @@ import pytest
 from support.compacting import carry_out, keyed_batch, plan_for
 from support.logs import START_MS, LogFolder, Settings, append, sync
 
-from barnabas.storage.cleaner import CleanerProcess, CleaningFailed, limited
+from barnabas.storage.cleaner import NICENESS, CleanerProcess, CleaningFailed, limited
 from barnabas.storage.clock import ManualClock
 from barnabas.storage.compaction import Cleaned, Plan
 
@@ -103,6 +103,12 @@ def test_a_damaged_batch_is_an_error_without_a_number(worker, plan):
     with pytest.raises(CleaningFailed, match="BatchCorrupt") as caught:
         list(worker.clean(plan))
     assert caught.value.number is None
+
+
+def test_it_is_nicer_than_who_serves_clients(worker, plan):
+    list(worker.clean(plan))
+    ours, its = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, worker._process.pid))
+    assert its == min(ours + NICENESS, 19)
 
 
 def test_it_goes_on_after_an_error(worker, plan):

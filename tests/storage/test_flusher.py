@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from barnabas.storage import files
-from barnabas.storage.async_syncs import SYNCS_MAX
 from barnabas.storage.errors import CatalogError, StorageError
 from barnabas.storage.flusher import Flusher, SyncJob
 
@@ -178,8 +177,10 @@ class FileTarget(Target):
 class Kernel:
     """Begins as many syncs as it ``takes``, and has an error for some descriptors."""
 
+    SYNCS_MAX = 8
+
     def __init__(self) -> None:
-        self.takes = 100
+        self.takes = self.SYNCS_MAX
         self.errors: dict[int, OSError] = {}
         self.begun: list[list[int]] = []
 
@@ -221,9 +222,9 @@ def test_the_kernel_syncs_several_files_at_a_time_and_the_flusher_what_is_more_t
 
 
 def test_more_files_than_the_kernel_takes_at_a_time_are_synced_one_lot_after_the_other(kernel, flusher):
-    targets = [FileTarget(number) for number in range(SYNCS_MAX + 2)]
+    targets = [FileTarget(number) for number in range(10)]
     assert sync_all(flusher, *targets) == [None] * len(targets)
-    assert kernel.begun == [[*range(SYNCS_MAX)], [SYNCS_MAX, SYNCS_MAX + 1]]
+    assert kernel.begun == [[*range(8)], [8, 9]]
     assert not any(target.works for target in targets)
 
 

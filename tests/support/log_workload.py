@@ -37,6 +37,8 @@ class Failed(BaseException):
 class SteppedSyncs:
     """The kernel's part, on the disk that is installed."""
 
+    SYNCS_MAX = 64
+
     def begin(self, descriptors: list[int]) -> int:
         self.disk: Disk = files.sync.__self__  # type: ignore[attr-defined]
         self.begun = [self.disk.file(descriptor) for descriptor in descriptors if descriptor >= 0]
