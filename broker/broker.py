@@ -13,7 +13,7 @@ from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
 from ..storage.datadir import DataDir, folders
 from ..storage.errors import LogOffline
-from ..storage.flusher import Done, Syncable
+from ..storage.sync_job import Done, Syncable
 from .config import BrokerConfig, ConfigError, Dynamics, GroupConfig
 from .dispatch import Dispatcher
 from .groups import GroupCoordinator, GroupCoordinatorConfig, GroupTimes
@@ -110,11 +110,13 @@ class Broker:
                 owner.on_deadline_changed = partial(self._arm, owner)
                 self._arm(owner)
             self.producer_ids = ProducerIds(self.catalog, self.synced)
+            self.data_dir.flusher.join(self._loop)
             self.server = Server(self)
             self.metrics = await self._serve_metrics()
             await self.server.open(self.config.listeners)
         except BaseException:
             await self._close_metrics()
+            self.data_dir.flusher.leave()
             self.data_dir.close()
             raise
         milliseconds = self.config.int
@@ -318,6 +320,7 @@ class Broker:
         self.transactions.close()
         await self.server.stop()
         await self._close_metrics()
+        self.data_dir.flusher.leave()
         await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard
 
 

@@ -1,5 +1,5 @@
-"""Many syncs at a time by one thread: the kernel does them side by side (Linux's io_submit(2) with IOCB_CMD_FDSYNC,
-since 4.18). Each with a thread of its own would cost more than the syncs, as Python's threads take turns.
+"""Syncs by the kernel, many at a time, while the thread that wants them goes on (Linux's io_submit(2) with
+IOCB_CMD_FDSYNC, since 4.18). To hand them to threads would cost more than the syncs, as Python's threads take turns.
 """
 
 import ctypes
@@ -7,9 +7,11 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 _DATA_SYNC = 3  # IOCB_CMD_FDSYNC
+_TELLS = 1  # IOCB_FLAG_RESFD: it adds to an eventfd when it has ended
 
 
 class _Calls(NamedTuple):
@@ -56,7 +58,7 @@ class _Event(ctypes.Structure):
 
 
 class AsyncSyncs:
-    """For one thread: ``begin`` some syncs, SYNCS_MAX at most, then ``wait`` for all of them."""
+    """For one thread at a time: ``begin`` some syncs, and hear of them from ``ended`` when ``told`` can be read."""
 
     SYNCS_MAX = 64
 
@@ -69,48 +71,66 @@ class AsyncSyncs:
         self._call = ctypes.PyDLL(None, use_errno=True).syscall  # for what is done at once
         self._wait = ctypes.CDLL(None, use_errno=True).syscall  # without Python's lock
         self._context = ctypes.c_ulong(0)
+        self.told = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         if self._call(calls.setup, self.SYNCS_MAX, ctypes.byref(self._context)) < 0:
+            os.close(self.told)
             raise _error(ctypes.get_errno())
         self._blocks = (_ControlBlock * self.SYNCS_MAX)(
-            *(_ControlBlock(data=number, operation=_DATA_SYNC) for number in range(self.SYNCS_MAX))
+            *(
+                _ControlBlock(data=number, operation=_DATA_SYNC, flags=_TELLS, told_descriptor=self.told)
+                for number in range(self.SYNCS_MAX)
+            )
         )
         start, size = ctypes.addressof(self._blocks), ctypes.sizeof(_ControlBlock)
-        self._places = (ctypes.c_void_p * self.SYNCS_MAX)(*(start + at * size for at in range(self.SYNCS_MAX)))
+        self._addresses = [start + number * size for number in range(self.SYNCS_MAX)]
+        self._places = (ctypes.c_void_p * self.SYNCS_MAX)()
         self._events = (_Event * self.SYNCS_MAX)()
+        self._free = list(range(self.SYNCS_MAX))
         self._has_lost_track = False
 
-    def begin(self, descriptors: Sequence[int]) -> int:
-        """Return how many of the files are being synced as they are now, the first of them; they may be closed."""
-        if self._has_lost_track:
-            return 0
-        for block, descriptor in zip(self._blocks, descriptors, strict=False):
-            block.descriptor = descriptor
-        wanted = min(len(descriptors), self.SYNCS_MAX)
-        begun: int = self._call(self._calls.submit, self._context, wanted, self._places)
-        return max(0, begun)
+    def begin(self, descriptors: Sequence[int]) -> list[int]:
+        """Begin to sync files as they are now; they may be closed.
 
-    def wait(self, count: int) -> list[OSError | None]:
-        """Block until all that were begun have ended, and return what went wrong with each.
-
-        If the kernel does not tell, none counts as synced, and no others are begun.
+        Returns a number for each of those that were begun, the first of them.
         """
-        outcomes: list[OSError | None] = [None] * count
-        left = count
-        while left:
-            ended = self._wait(self._calls.getevents, self._context, left, left, self._events, None)
-            if ended < 0 and (number := ctypes.get_errno()) != errno.EINTR:
-                # What becomes of these would be taken for what becomes of the next.
-                self._has_lost_track = True
-                return [_error(number)] * count
-            for event in self._events[: max(0, ended)]:
-                left -= 1
-                if event.result < 0:
-                    outcomes[event.data] = _error(-event.result)
-        return outcomes
+        if self._has_lost_track:
+            return []
+        wanted = min(len(descriptors), len(self._free))
+        numbers = [self._free.pop() for _ in range(wanted)]
+        for place, number in enumerate(numbers):
+            self._blocks[number].descriptor = descriptors[place]
+            self._places[place] = self._addresses[number]
+        begun = max(0, self._call(self._calls.submit, self._context, wanted, self._places))
+        self._free += numbers[begun:]
+        return numbers[:begun]
+
+    def ended(self, must_wait: bool = False) -> list[tuple[int, OSError | None]]:
+        """Return the numbers of those that have ended since, and what went wrong with them.
+
+        ``must_wait``: block until there is one. If the kernel does not tell, none of those under way counts as
+        synced, and no others are begun.
+        """
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.told)
+        call, least = (self._wait, 1) if must_wait else (self._call, 0)
+        count = call(self._calls.getevents, self._context, least, self.SYNCS_MAX, self._events, None)
+        if count < 0 and (number := ctypes.get_errno()) != errno.EINTR:
+            # What becomes of these would be taken for what becomes of the next.
+            self._has_lost_track = True
+            under_way = set(range(self.SYNCS_MAX)).difference(self._free)
+            self._free = list(range(self.SYNCS_MAX))
+            return [(left, _error(number)) for left in under_way]
+        ended: list[tuple[int, OSError | None]] = [
+            (event.data, _error(-event.result) if event.result < 0 else None)
+            for event in self._events[: max(0, count)]
+        ]
+        self._free += [number for number, _ in ended]
+        return ended
 
     def close(self) -> None:
         """Let go of everything, when nothing is under way."""
         self._call(self._calls.destroy, self._context)
+        os.close(self.told)
 
 
 def _error(number: int) -> OSError:

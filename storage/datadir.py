@@ -20,13 +20,14 @@ from .checkpoints import read_offsets, write_offsets
 from .clock import Clock
 from .disposal import Disposal, unlink_segments
 from .errors import FULL, CatalogError, DataDirLocked, LogOffline, StorageError
-from .flusher import Flusher, Syncable, SyncJob
+from .flusher import Flusher
 from .log import NEVER, LogSettings
 from .log_starts import LogStarts
 from .mapped_file import FilePool
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
 from .segments import SegmentedLog
+from .sync_job import Syncable, SyncJob
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from functools import partial
 from itertools import count
 
 from .clock import Clock
-from .flusher import SyncJob
 from .segment import LOG_SUFFIX, Segment
 from .segments import SegmentedLog
+from .sync_job import SyncJob
 
 logger = logging.getLogger(__name__)
 

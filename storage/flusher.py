@@ -1,61 +1,66 @@
-"""Group commit: a thread brings logs and the catalog to the disk; who asks meanwhile shares its next turn. Where
-there are several to bring it has the kernel do it side by side, because a disk can do much at a time."""
+"""Group commit: logs and the catalog are brought to the disk; who asks meanwhile shares the next time.
+
+What is in one file is synced by the kernel, which does many at a time while the event loop goes on, and all else by a
+thread.
+"""
 
 import logging
-import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from functools import partial
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import files
-from .errors import StorageError
-from .mapped_file import MappedFile, descriptors_of
+from .sync_job import Done, Syncable, SyncJob, Wanted
+from .sync_thread import SyncThread
 
 if TYPE_CHECKING:
     from .async_syncs import AsyncSyncs
 
 logger = logging.getLogger(__name__)
 
-Done = Callable[[Exception | None], None]
+
+class Loop(Protocol):
+    """What an event loop does for those who wait for a descriptor that can be read."""
+
+    def add_reader(self, fd: int, callback: Callable[[], object], /) -> Any: ...
+    def remove_reader(self, fd: int, /) -> Any: ...
 
 
-class SyncJob(NamedTuple):
-    """``work`` blocks until the disk has it; then ``finish`` is delivered, or ``fail`` with the disk's error.
+class _Begun(NamedTuple):
+    """A sync that the kernel is doing."""
 
-    ``file``: the only thing that ``work`` would sync. Who does that instead calls ``fail`` before the next sync.
-    """
-
-    work: Callable[[], None]
-    finish: Callable[[], None]
-    fail: Callable[[OSError], Exception]
-    file: MappedFile | None = None
-
-
-class Syncable(Protocol):
-    """What a flusher can bring to the disk."""
-
-    def sync_job(self) -> SyncJob: ...
-
-
-# Whom to tell about each; nobody may want to know.
-Wanted = dict[Syncable, list[Done]]
+    target: Syncable
+    job: SyncJob
+    waiting: list[Done]
 
 
 class Flusher:
-    """The thread that waits for the disk so that nobody else has to.
+    """Waits for the disk so that nobody else has to. It belongs to the thread that owns what it brings there.
 
-    ``deliver`` runs a function in the thread that owns the state (``loop.call_soon_threadsafe``).
+    ``deliver`` runs a function in that thread (``loop.call_soon_threadsafe``). No target is synced twice at a time:
+    an error of the disk is told to one of those who sync a file, and it would not be known which.
     """
 
     def __init__(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         self._deliver = deliver
-        self._requests: SimpleQueue[Wanted | None] = SimpleQueue()
-        self._pending: Wanted = {}  # the thread's own
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._kernel: AsyncSyncs | None = None  # the thread's own
+        self._thread = SyncThread(self._tell)
+        self._loop: Loop | None = None
+        self._kernel: AsyncSyncs | None = None
+        self._begun: dict[int, _Begun] = {}
+        # What the kernel is syncing, and what the thread has, with the last request for it.
+        self._in_kernel: set[Syncable] = set()
+        self._in_thread: Wanted = {}
+        self._later: Wanted = {}
+
+    def join(self, loop: Loop) -> None:
+        """Have the kernel sync what it can from now on, and hear of it from the loop of this thread."""
+        self._loop = loop
+
+    def leave(self) -> None:
+        """Have nothing begun by the kernel any more, and hear of what it does in ``stop`` only."""
+        loop, self._loop = self._loop, None
+        if loop is not None and self._kernel is not None:
+            loop.remove_reader(self._kernel.told)
 
     def request(self, target: Syncable, done: Done | None = None) -> None:
         """Have ``target`` brought to the disk as it is now; ``done`` is called with None, or with what went wrong."""
@@ -63,101 +68,107 @@ class Flusher:
 
     def request_all(self, wanted: Wanted) -> None:
         """As ``request``, many at once; ``wanted`` is the flusher's afterwards."""
-        self._requests.put(wanted)
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
-                    self._thread.start()
+        if self._loop is not None:
+            wanted = self._begin(wanted)
+            self._in_thread |= wanted
+        if wanted:
+            self._thread.request_all(wanted)
 
     def stop(self) -> None:
-        """Finish what was requested and end the thread; blocks. What is requested afterwards is not done."""
-        self._requests.put(None)
-        if self._thread is not None:
-            self._thread.join()
+        """Finish what was requested and end the thread; blocks. What is requested afterwards is not done.
 
-    def _run(self) -> None:
-        is_stopping = False
-        with suppress(OSError):
-            self._kernel = files.async_syncs()
-        while True:
-            while not is_stopping and (not self._pending or not self._requests.empty()):
-                wanted = self._requests.get()
-                if wanted is None:
-                    is_stopping = True
-                    break
-                self._note(wanted)
-            if not self._pending:
-                break
-            self._turn()
+        May be called from another thread than the owner's, after ``leave``.
+        """
         if self._kernel is not None:
+            while self._begun:
+                for begun, error in self._ended(must_wait=True):
+                    # Before it is synced again, and the owner has not heard of it yet.
+                    failure = None if error is None else begun.job.fail(error)
+                    self._tell(begun.target, [begun.waiting], begun.job, failure)
             self._kernel.close()
+        if self._later:
+            self._thread.request_all(self._later)
+        self._thread.stop()
 
-    def _note(self, wanted: Wanted) -> None:
+    def _begin(self, wanted: Wanted) -> Wanted:
+        """Have the kernel sync what somebody waits for and is in one file, and return what is for the thread."""
+        for_thread: Wanted = {}
+        found: list[_Begun] = []
+        descriptors: list[int] = []
         for target, waiting in wanted.items():
-            if target in self._pending:
-                self._pending[target] += waiting
+            if target in self._in_kernel:
+                self._later.setdefault(target, []).extend(waiting)
+                continue
+            job = _file_job(target) if waiting and target not in self._in_thread else None
+            if job is None or job.file is None:
+                for_thread[target] = waiting
             else:
-                self._pending[target] = waiting
+                found.append(_Begun(target, job, waiting))
+                descriptors.append(job.file.descriptor)
+        if found:
+            numbers = self._numbers_of(descriptors)
+            for number, begun in zip(numbers, found, strict=False):
+                self._begun[number] = begun
+                self._in_kernel.add(begun.target)
+            # As long as there are others, it will be heard of their end.
+            rest = self._later if self._begun else for_thread
+            rest |= {begun.target: begun.waiting for begun in found[len(numbers) :]}
+        return for_thread
 
-    def _turn(self) -> None:
-        """Sync what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the
-        one that is waited for."""
-        pending = self._pending
-        background = next((target for target, waiting in pending.items() if not waiting), None)
-        wanted = {target: waiting for target, waiting in pending.items() if waiting}
-        for target in wanted:
-            del pending[target]
-        for target, waiting in self._sync_together(wanted).items():
-            self._sync(target, waiting)
-        if background is not None:
-            self._sync(background, pending.pop(background))
+    def _numbers_of(self, descriptors: list[int]) -> list[int]:
+        """Begin to sync files and return numbers for the first of them, which are those that were begun."""
+        if self._kernel is None:
+            assert self._loop is not None
+            try:
+                self._kernel = files.async_syncs()
+            except OSError as error:
+                logger.debug("syncs are not done by the kernel: %s", error)
+                self._loop = None
+                return []
+            self._loop.add_reader(self._kernel.told, self._take_note)
+        return self._kernel.begin(descriptors)
 
-    def _sync_together(self, wanted: Wanted) -> Wanted:
-        """Have the kernel sync the files of several, and return what is left to do."""
-        if self._kernel is None or len(wanted) < 2:
-            return wanted
-        jobs = [(target, *found) for target in wanted if (found := _file_job(target)) is not None]
-        at_a_time = self._kernel.SYNCS_MAX
-        for first in range(0, len(jobs), at_a_time):
-            some = jobs[first : first + at_a_time]
-            with descriptors_of(file for _, _, file in some) as descriptors:
-                begun = some[: self._kernel.begin(descriptors)]
-            for (target, job, _), error in zip(begun, self._kernel.wait(len(begun)), strict=True):
-                failure = None if error is None else job.fail(error)
-                self._tell(job, failure, wanted.pop(target))
-        return wanted
+    def _take_note(self) -> None:
+        """Hear what the kernel has done, and go on with what waits for that."""
+        for begun, error in self._ended():
+            _told(begun.job, error, begun.waiting)
+        later, self._later = self._later, {}
+        if later:
+            self.request_all(later)
 
-    def _sync(self, target: Syncable, waiting: list[Done]) -> None:
-        job: SyncJob | None = None
-        failure: Exception | None = None
+    def _ended(self, must_wait: bool = False) -> Iterator[tuple[_Begun, OSError | None]]:
+        assert self._kernel is not None
+        for number, error in self._kernel.ended(must_wait):
+            begun = self._begun.pop(number)
+            self._in_kernel.remove(begun.target)
+            yield begun, error
+
+    def _tell(
+        self, target: Syncable, requests: list[list[Done]], job: SyncJob | None, failure: Exception | None
+    ) -> None:
+        """Pass on what became of a sync; from any thread."""
         try:
-            job = target.sync_job()
-            job.work()
-        except Exception as error:  # whatever it is, somebody waits for the answer, and others for this thread
-            failure = error
-            if not isinstance(error, OSError | StorageError):
-                logger.exception("a sync failed")
-            elif isinstance(error, StorageError) and not waiting:
-                logger.error("%s", error)
-        self._tell(job, failure, waiting)
-
-    def _tell(self, job: SyncJob | None, failure: Exception | None, waiting: list[Done]) -> None:
-        try:
-            self._deliver(partial(_told, job, failure, waiting))
+            self._deliver(partial(self._told_by_thread, target, requests, job, failure))
         except RuntimeError:
             # The loop is gone: the broker was stopped at once, and whoever waited with it.
             logger.debug("a sync finished after the event loop")
 
+    def _told_by_thread(
+        self, target: Syncable, requests: list[list[Done]], job: SyncJob | None, failure: Exception | None
+    ) -> None:
+        if self._in_thread.get(target) is requests[-1]:
+            del self._in_thread[target]
+        _told(job, failure, [done for waiting in requests for done in waiting])
 
-def _file_job(target: Syncable) -> tuple[SyncJob, MappedFile] | None:
-    """Return what to do, if that is to sync one file, and the file."""
+
+def _file_job(target: Syncable) -> SyncJob | None:
+    """Return what to do, if that is to sync one file that is open."""
     try:
         job = target.sync_job()
     except Exception as error:  # whoever does it alone meets it again
         logger.debug("%s", error)
         return None
-    return (job, job.file) if job.file is not None else None
+    return job if job.file is not None and job.file.descriptor >= 0 else None
 
 
 def _told(job: SyncJob | None, failure: Exception | None, waiting: list[Done]) -> None:

@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol
 from ..protocol.records import BatchHeader
 from .aborted import AbortedTransaction
 from .checkpoints import LeaderEpochs
-from .flusher import SyncJob
 from .producers import ProducerStates
+from .sync_job import SyncJob
 
 
 class LogSettings(Protocol):

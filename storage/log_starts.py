@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .checkpoints import read_offsets, write_offsets
 from .errors import LogOffline, StorageError
-from .flusher import SyncJob
+from .sync_job import SyncJob
 
 logger = logging.getLogger(__name__)
 

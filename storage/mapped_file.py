@@ -4,8 +4,8 @@ import mmap
 import os
 import resource
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 from . import files
 
@@ -14,13 +14,6 @@ _NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 _OPEN_MAX, _OPEN_MIN = 16_384, 64
 # Held for as long as it takes to say which descriptor is being synced, or is to be closed.
 _claiming = threading.Lock()
-
-
-@contextmanager
-def descriptors_of(mapped: Iterable["MappedFile"]) -> Iterator[list[int]]:
-    """Have the descriptors of files, which stay what they are for that long; -1 where one is closed."""
-    with _claiming:
-        yield [file._fd for file in mapped]
 
 
 class FilePool:
@@ -87,6 +80,11 @@ class MappedFile:
             if self._pool is not None:
                 self._pool.add(self)
         self.was_used = True
+        return self._fd
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor, -1 while the file is closed."""
         return self._fd
 
     def view(self, start: int, end: int, capacity: int) -> memoryview:

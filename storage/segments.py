@@ -18,13 +18,13 @@ from . import files
 from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import NO_DESCRIPTORS, BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
-from .flusher import SyncJob
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX, IndexCorrupt
 from .log import Appended, LogSettings
 from .mapped_file import FilePool
 from .producers import ProducerStates
 from .reading import ReadableLog
 from .segment import DELETED_MARK, SNAPSHOT_SUFFIX, Segment, file_name
+from .sync_job import SyncJob
 
 logger = logging.getLogger(__name__)
 

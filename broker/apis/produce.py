@@ -19,7 +19,7 @@ from ...protocol.messages.produce import (
 from ...protocol.records import BatchHeader, Codec
 from ...protocol.records.batch import ATTRIBUTES_OFFSET, CODEC_MASK
 from ...storage.errors import SequenceOutOfOrder
-from ...storage.flusher import Done, Syncable
+from ...storage.sync_job import Done, Syncable
 from ..context import Context
 from ..errors import ApiError, CloseConnection, code_for, message_for
 from ..partitions.partition import INTERNAL_TOPICS, Partition, RecordsRefused

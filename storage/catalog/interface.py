@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ..flusher import SyncJob
+from ..sync_job import SyncJob
 from .changes import (
     Change,
     CommittedOffset,

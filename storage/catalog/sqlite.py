@@ -16,7 +16,7 @@ from typing import Any
 from .. import files
 from ..clock import Clock
 from ..errors import CatalogError
-from ..flusher import SyncJob
+from ..sync_job import SyncJob
 from .changes import (
     Change,
     CommittedOffset,

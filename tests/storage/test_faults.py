@@ -123,6 +123,7 @@ class FaultyWorkload(Workload):
     def restart(self, *_: object) -> None:
         """Stop and start. When one of them fails it is as after a crash, and the next start succeeds."""
         assert self.data_dir is not None
+        self.data_dir.flusher.leave()
         self.data_dir.close()
         self.data_dir = None
         for model in self.models:
@@ -160,6 +161,7 @@ def sync(workload: Workload, log: SegmentedLog, model: LogModel) -> None:
 def finish(workload: Workload, *_: object) -> None:
     for _ in range(8):
         workload.flush()
+        workload.hear()
         workload.deliver()
         workload.remove()
 

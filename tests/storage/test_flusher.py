@@ -3,6 +3,7 @@
 import errno
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from barnabas.storage import files
 from barnabas.storage.errors import CatalogError, StorageError
-from barnabas.storage.flusher import Flusher, SyncJob
+from barnabas.storage.flusher import Flusher
+from barnabas.storage.sync_job import SyncJob
 
 TIMEOUT_S = 10
 
@@ -163,37 +165,67 @@ class FileTarget(Target):
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
-        self.file: Any = SimpleNamespace(_fd=descriptor)
+        self.file: Any = SimpleNamespace(descriptor=descriptor)
+        self.failed: OSError | None = None
+        self.jobs_before_failure = 0
         self.let_through(10)
 
     def sync_job(self) -> SyncJob:
-        return super().sync_job()._replace(file=self.file)
+        def fail(error: OSError) -> Exception:
+            self.failed, self.jobs_before_failure = error, self.jobs
+            return job.fail(error)
+
+        job = super().sync_job()
+        return job._replace(file=self.file, fail=fail)
 
     @property
     def works(self) -> int:
+        """How often it was done without the kernel."""
         return 10 - self.gate._value  # type: ignore[attr-defined,no-any-return]
 
 
 class Kernel:
-    """Begins as many syncs as it ``takes``, and has an error for some descriptors."""
+    """Begins as many syncs as it ``takes``, ends them when it is told to, and has an error for some descriptors."""
 
-    SYNCS_MAX = 8
+    told = 1000
 
     def __init__(self) -> None:
-        self.takes = self.SYNCS_MAX
+        self.takes = 8
         self.errors: dict[int, OSError] = {}
-        self.begun: list[list[int]] = []
+        self.under_way: dict[int, int] = {}
+        self.is_closed = False
+        self._numbers = count()
 
-    def begin(self, descriptors: list[int]) -> int:
-        self.begun.append(descriptors[: self.takes])
-        return len(self.begun[-1])
+    def begin(self, descriptors: list[int]) -> list[int]:
+        assert not set(descriptors) & set(self.under_way.values())
+        numbers = [next(self._numbers) for _ in descriptors[: self.takes - len(self.under_way)]]
+        self.under_way |= dict(zip(numbers, descriptors, strict=False))
+        return numbers
 
-    def wait(self, count: int) -> list[OSError | None]:
-        assert count == len(self.begun[-1])
-        return [self.errors.get(descriptor) for descriptor in self.begun[-1]]
+    def ended(self, must_wait: bool = False) -> list[tuple[int, OSError | None]]:
+        ended, self.under_way = self.under_way, {}
+        return [(number, self.errors.get(descriptor)) for number, descriptor in ended.items()]
 
     def close(self) -> None:
-        pass
+        assert not self.under_way
+        self.is_closed = True
+
+
+class Loop:
+    """Knows who waits for which descriptor."""
+
+    def __init__(self) -> None:
+        self.readers: dict[int, Callable[[], object]] = {}
+
+    def add_reader(self, fd: int, callback: Callable[[], object]) -> None:
+        self.readers[fd] = callback
+
+    def remove_reader(self, fd: int) -> None:
+        del self.readers[fd]
+
+    def turn(self) -> None:
+        """The kernel has ended all that was under way."""
+        self.readers[Kernel.told]()
 
 
 @pytest.fixture
@@ -203,76 +235,140 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return kernel
 
 
-def sync_all(flusher: Flusher, *targets: Target) -> list[Exception | None]:
-    """Sync some in one turn of the flusher."""
+@pytest.fixture
+def loop(flusher: Flusher) -> Loop:
+    loop = Loop()
+    flusher.join(loop)
+    return loop
+
+
+def request(flusher: Flusher, *targets: Target) -> list[Waiter]:
+    """Have some synced at once."""
     waiters = [Waiter() for _ in targets]
     for target in targets:
         target.written += 1
     flusher.request_all({target: [waiter.for_(target)] for target, waiter in zip(targets, waiters, strict=True)})
-    return [waiter.wait().outcome for waiter in waiters]
+    return waiters
 
 
-def test_the_kernel_syncs_several_files_at_a_time_and_the_flusher_what_is_more_than_that(kernel, flusher):
+def test_the_kernel_syncs_single_files_and_the_thread_the_others(kernel, loop, flusher):
     first, other, second = FileTarget(7), Target(), FileTarget(8)
     other.let_through()
-    assert sync_all(flusher, first, other, second) == [None] * 3
-    assert kernel.begun == [[7, 8]]
-    assert [target.works for target in (first, second)] == [0, 0]
-    assert [target.synced for target in (first, other, second)] == [1, 1, 1]
+    waiters = request(flusher, first, other, second)
+    assert list(kernel.under_way.values()) == [7, 8]
+    assert waiters[1].wait().synced_then == 1
+    assert [waiter.is_done for waiter in waiters] == [False, True, False]
+    loop.turn()
+    assert [waiter.wait().outcome for waiter in waiters] == [None] * 3
+    assert [(target.works, target.synced) for target in (first, second)] == [(0, 1)] * 2
 
 
-def test_more_files_than_the_kernel_takes_at_a_time_are_synced_one_lot_after_the_other(kernel, flusher):
+def test_who_asks_while_the_kernel_syncs_is_covered_by_the_next_one_only(kernel, loop, flusher):
+    target = FileTarget(7)
+    (first,) = request(flusher, target)
+    others = request(flusher, target) + request(flusher, target)
+    loop.turn()
+    assert first.wait().synced_then == 1
+    assert not any(waiter.is_done for waiter in others)
+    loop.turn()
+    assert [waiter.wait().synced_then for waiter in others] == [3, 3]
+    assert (target.jobs, target.works, kernel.under_way) == (2, 0, {})
+
+
+def test_what_nobody_waits_for_is_for_the_thread(kernel, loop, flusher):
+    target = FileTarget(7)
+    flusher.request(target)
+    target.wait_until_begun()
+    assert not kernel.under_way
+
+
+def test_a_file_is_not_synced_by_the_kernel_while_the_thread_may_do_it(kernel, loop, flusher):
+    """An error of the disk would be told to one of them only."""
+    target = FileTarget(7)
+    assert all(target.gate.acquire() for _ in range(10))
+    flusher.request(target)
+    target.wait_until_begun()
+    (waiter,) = request(flusher, target)
+    assert not kernel.under_way
+    target.let_through(2)
+    assert waiter.wait().outcome is None
+    (waiter,) = request(flusher, target)
+    assert kernel.under_way
+    loop.turn()
+    assert waiter.wait().outcome is None
+
+
+def test_nor_by_the_thread_while_the_kernel_does(kernel, loop, flusher):
+    target = FileTarget(7)
+    request(flusher, target)
+    flusher.request(target)
+    assert (target.jobs, target.works) == (1, 0)
+    loop.turn()
+    target.wait_until_begun()
+
+
+def test_a_file_that_is_closed_is_for_the_thread(kernel, loop, flusher):
+    target = FileTarget(-1)
+    (waiter,) = request(flusher, target)
+    assert waiter.wait().synced_then == 1
+    assert target.works == 1
+
+
+def test_what_the_kernel_does_not_take_waits_until_it_has_ended_others(kernel, loop, flusher):
     targets = [FileTarget(number) for number in range(10)]
-    assert sync_all(flusher, *targets) == [None] * len(targets)
-    assert kernel.begun == [[*range(8)], [8, 9]]
+    waiters = request(flusher, *targets)
+    loop.turn()
+    assert [waiter.is_done for waiter in waiters] == [True] * 8 + [False] * 2
+    loop.turn()
+    assert [waiter.wait().synced_then for waiter in waiters] == [1] * 10
     assert not any(target.works for target in targets)
 
 
-def test_what_the_kernel_does_not_take_is_done_all_the_same(kernel, flusher):
-    targets = [FileTarget(number) for number in range(4)]
-    kernel.takes = 2
-    assert sync_all(flusher, *targets) == [None] * 4
-    assert [target.works for target in targets] == [0, 0, 1, 1]
+def test_when_the_kernel_takes_nothing_the_thread_does_it(kernel, loop, flusher):
     kernel.takes = 0
-    assert sync_all(flusher, *targets) == [None] * 4
-    assert [target.synced for target in targets] == [2] * 4
+    targets = [FileTarget(number) for number in range(3)]
+    waiters = request(flusher, *targets)
+    assert [waiter.wait().outcome for waiter in waiters] == [None] * 3
+    assert [target.works for target in targets] == [1] * 3
 
 
-def test_a_failed_sync_of_the_kernels_fails_its_target_before_anything_else_is_synced(kernel, flusher):
-    failed: list[OSError] = []
-
-    class Bad(FileTarget):
-        def sync_job(self) -> SyncJob:
-            job = super().sync_job()
-            return job._replace(fail=lambda error: failed.append(error) or job.fail(error))  # type: ignore[func-returns-value]
-
-    class Other(Target):
-        def sync_job(self) -> SyncJob:
-            assert failed or not kernel.begun
-            return super().sync_job()
-
-    bad, good, other = Bad(7), FileTarget(8), Other()
+def test_a_failed_sync_of_the_kernels_fails_its_target_before_it_is_synced_again(kernel, loop, flusher):
+    bad, good = FileTarget(7), FileTarget(8)
     kernel.errors[7] = OSError(errno.EIO, "broken")
-    other.let_through()
-    outcomes = sync_all(flusher, bad, good, other)
-    assert [str(outcome) for outcome in outcomes] == ["failed: [Errno 5] broken", "None", "None"]
-    assert (bad.works, bad.synced, good.synced, len(failed)) == (0, 0, 1, 1)
+    waiters = request(flusher, bad, good)
+    flusher.request(bad)
+    assert bad.jobs == 1
+    loop.turn()
+    assert [str(waiter.wait().outcome) for waiter in waiters] == ["failed: [Errno 5] broken", "None"]
+    assert (bad.failed, bad.jobs_before_failure, good.synced) == (kernel.errors[7], 1, 1)
+    bad.wait_until_begun()
 
 
-def test_one_file_alone_needs_no_help(kernel, flusher):
-    target = FileTarget(7)
-    assert sync_all(flusher, target) == [None]
-    assert (kernel.begun, target.works) == ([], 1)
-
-
-def test_where_the_kernel_cannot_each_is_synced_alone(flusher, monkeypatch):
+def test_where_the_kernel_cannot_the_thread_does_it(flusher, loop, monkeypatch):
     def refuse() -> None:
         raise OSError(errno.ENOSYS, "no asynchronous syncs here")
 
     monkeypatch.setattr(files, "async_syncs", refuse)
-    targets = [FileTarget(number) for number in range(3)]
-    assert sync_all(flusher, *targets) == [None] * 3
-    assert [target.works for target in targets] == [1] * 3
+    for turn in (1, 2):
+        targets = [FileTarget(number) for number in range(3)]
+        waiters = request(flusher, *targets)
+        assert [waiter.wait().outcome for waiter in waiters] == [None] * 3, turn
+        assert [target.works for target in targets] == [1] * 3
+    assert not loop.readers
+
+
+def test_a_stop_waits_for_the_kernel_and_for_what_waited_for_it(kernel):
+    flusher, loop = Flusher(lambda work: work()), Loop()
+    flusher.join(loop)
+    good, bad, complex_one = FileTarget(7), FileTarget(8), Target()
+    kernel.errors[8] = OSError(errno.EIO, "broken")
+    complex_one.let_through()
+    waiters = request(flusher, good, bad) + request(flusher, good) + request(flusher, complex_one)
+    flusher.leave()
+    flusher.stop()
+    assert [str(waiter.wait().outcome) for waiter in waiters] == ["None", "failed: [Errno 5] broken", "None", "None"]
+    assert (good.works, good.synced, bad.failed) == (1, 2, kernel.errors[8])
+    assert (kernel.is_closed, loop.readers) == (True, {})
 
 
 def test_one_targets_error_is_not_anothers(flusher):

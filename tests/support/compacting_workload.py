@@ -82,6 +82,7 @@ class CompactingWorkload(Workload):
         self.data_dir.flusher.request(log, done.append)
         while not done:
             self.flush()
+            self.hear()
             self.deliver()
         assert done == [None]
 

@@ -11,14 +11,15 @@ from random import Random
 import pytest
 
 from barnabas.protocol.records import Record, build_batch, end_transaction_marker, read_header
-from barnabas.storage import datadir, disposal, files
+from barnabas.storage import disposal, flusher
 from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.checker import check
 from barnabas.storage.clock import ManualClock
 from barnabas.storage.datadir import CLEAN_FILE, DataDir
-from barnabas.storage.flusher import Flusher, Wanted
 from barnabas.storage.log import Appended
 from barnabas.storage.segments import SegmentedLog
+from barnabas.storage.sync_job import Wanted
+from barnabas.storage.sync_thread import SyncThread
 
 from .log_model import LogModel
 from .logs import START_MS, TOPIC_ID, Settings, note_log_starts
@@ -34,34 +35,8 @@ class Failed(BaseException):
     """Something that was done while the flusher's thread was at work went wrong."""
 
 
-class SteppedSyncs:
-    """The kernel's part, on the disk that is installed."""
-
-    SYNCS_MAX = 64
-
-    def begin(self, descriptors: list[int]) -> int:
-        self.disk: Disk = files.sync.__self__  # type: ignore[attr-defined]
-        self.begun = [self.disk.file(descriptor) for descriptor in descriptors if descriptor >= 0]
-        return len(self.begun)
-
-    def wait(self, count: int) -> list[OSError | None]:
-        outcomes: list[OSError | None] = []
-        for file in self.begun:
-            try:
-                self.disk.before("sync")
-                file.sync()
-                outcomes.append(None)
-            except OSError as error:
-                outcomes.append(error)
-        return outcomes
-
-
-class SteppedFlusher(Flusher):
+class SteppedThread(SyncThread):
     """Syncs when it is told to, in the caller's thread."""
-
-    def __init__(self, deliver: Callable[[Callable[[], None]], object]) -> None:
-        super().__init__(deliver)
-        self._kernel = SteppedSyncs()  # type: ignore[assignment]
 
     def request_all(self, wanted: Wanted) -> None:
         self._note(wanted)
@@ -71,7 +46,7 @@ class SteppedFlusher(Flusher):
 
     def stop(self) -> None:
         while self._pending:
-            self.turn()
+            self._turn()
 
 
 class SteppedExecutor:
@@ -111,7 +86,7 @@ def one_thread() -> Iterator[Complaints]:
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(complaints)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datadir, "Flusher", SteppedFlusher)
+        patch.setattr(flusher, "SyncThread", SteppedThread)
         patch.setattr(disposal, "ThreadPoolExecutor", SteppedExecutor)
         yield complaints
     logger.removeHandler(complaints)
@@ -145,6 +120,7 @@ class Workload:
         self.logs: list[SegmentedLog] = []
         self.is_in_background = False
         self.deliveries: list[Callable[[], None]] = []
+        self.readers: dict[int, Callable[[], object]] = {}
         self.use(path)
 
     def use(self, path: Path) -> None:
@@ -190,11 +166,13 @@ class Workload:
     def _start(self) -> None:
         self.is_in_background = False
         self.deliveries.clear()
+        self.readers.clear()
         self.logs = []
         self.data_dir = DataDir(self.disk.root, self.clock, 1, self.deliveries.append)
         if not self.data_dir.catalog.topics():
             self.data_dir.catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", PARTITIONS, 0, {})))
         self.logs = [self.data_dir.open_log("t", number, TOPIC_ID, self.settings) for number in range(PARTITIONS)]
+        self.data_dir.flusher.join(self)
         if not self.data_dir.was_clean:
             self.data_dir.checkpoint()
         self.leader_epoch += 1
@@ -208,8 +186,15 @@ class Workload:
                     self._append_marker(log, model, producer_id, log.producers.entries[producer_id].epoch, False)
             model.check(log)
 
+    def add_reader(self, fd: int, callback: Callable[[], object]) -> None:
+        self.readers[fd] = callback
+
+    def remove_reader(self, fd: int) -> None:
+        del self.readers[fd]
+
     def _stop(self) -> None:
         assert self.data_dir is not None
+        self.data_dir.flusher.leave()
         self.data_dir.close()
         self.data_dir = None
         self._expect_no_complaints()
@@ -285,10 +270,16 @@ class Workload:
     def flush(self, *_: object) -> None:
         """The flusher's thread does something."""
         assert self.data_dir is not None
-        assert isinstance(self.data_dir.flusher, SteppedFlusher)
+        thread = self.data_dir.flusher._thread
+        assert isinstance(thread, SteppedThread)
         self.is_in_background = True
-        self.data_dir.flusher.turn()
+        thread.turn()
         self.is_in_background = False
+
+    def hear(self, *_: object) -> None:
+        """The owner of the logs hears of what the kernel did."""
+        for callback in list(self.readers.values()):
+            callback()
 
     def deliver(self, *_: object) -> None:
         """The owner of the logs hears of what the flusher did."""
@@ -374,6 +365,7 @@ OWNER: Actions = [
     (Workload.checkpoint, 2),
     (Workload.delete, 2),
     (Workload.deliver, 8),
+    (Workload.hear, 4),
     (Workload.time_passes, 2),
     (Workload.leader_changes, 1),
     (Workload.check, 1),

@@ -21,6 +21,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -270,6 +271,9 @@ class Disk:
         self.before("sync")
         self._open[descriptor].sync()
 
+    def async_syncs(self) -> "DiskSyncs":
+        return DiskSyncs(self)
+
     def close(self, descriptor: int) -> None:
         if self._open.pop(descriptor, None) is not None:
             self._real["close"](descriptor)
@@ -323,8 +327,50 @@ class Disk:
         self._directory(path).sync()
 
 
+class DiskSyncs:
+    """Syncs by the kernel: every other one is done when it is begun, the rest when somebody asks what has ended."""
+
+    told = -1
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._under_way: dict[int, File] = {}
+        self._numbers = count()
+
+    def begin(self, descriptors: list[int]) -> list[int]:
+        numbers = []
+        for descriptor in descriptors:
+            try:
+                self._disk.before("begin")
+            except OSError:
+                break
+            number = next(self._numbers)
+            numbers.append(number)
+            self._under_way[number] = self._disk.file(descriptor)
+            if number % 2:
+                self._under_way[number].sync()
+        return numbers
+
+    def ended(self, must_wait: bool = False) -> list[tuple[int, OSError | None]]:
+        """Return the oldest."""
+        if not self._under_way:
+            return []
+        number = min(self._under_way)
+        file = self._under_way.pop(number)
+        try:
+            if not number % 2:
+                self._disk.before("sync")
+                file.sync()
+        except OSError as error:
+            return [(number, error)]
+        return [(number, None)]
+
+    def close(self) -> None:
+        assert not self._under_way
+
+
 _WRAPPED = (
-    *("pwrite", "truncate", "allocate", "sync", "close", "open_file"),
+    *("pwrite", "truncate", "allocate", "sync", "async_syncs", "close", "open_file"),
     *("rename", "unlink", "make_directory", "remove_tree", "sync_directory"),
 )
 # Not written through ``files``: the lock and SQLite's files.
