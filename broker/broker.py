@@ -246,6 +246,8 @@ class Broker:
 
         ``done`` is called with None or what went wrong.
         """
+        if self.data_dir.flusher.share(target, done):
+            return
         if not self._to_sync:
             self._loop.call_soon(self._sync_all)
         self._to_sync.setdefault(target, []).append(done)

@@ -6,7 +6,6 @@ import ctypes
 import errno
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -82,27 +81,21 @@ class AsyncSyncs:
             )
         )
         start, size = ctypes.addressof(self._blocks), ctypes.sizeof(_ControlBlock)
-        self._addresses = [start + number * size for number in range(self.SYNCS_MAX)]
-        self._places = (ctypes.c_void_p * self.SYNCS_MAX)()
+        # For each the list of one that the kernel is handed.
+        self._places = [(ctypes.c_void_p * 1)(start + number * size) for number in range(self.SYNCS_MAX)]
         self._events = (_Event * self.SYNCS_MAX)()
         self._free = list(range(self.SYNCS_MAX))
         self._has_lost_track = False
 
-    def begin(self, descriptors: Sequence[int]) -> list[int]:
-        """Begin to sync files as they are now; they may be closed.
-
-        Returns a number for each of those that were begun, the first of them.
-        """
-        if self._has_lost_track:
-            return []
-        wanted = min(len(descriptors), len(self._free))
-        numbers = [self._free.pop() for _ in range(wanted)]
-        for place, number in enumerate(numbers):
-            self._blocks[number].descriptor = descriptors[place]
-            self._places[place] = self._addresses[number]
-        begun = max(0, self._call(self._calls.submit, self._context, wanted, self._places))
-        self._free += numbers[begun:]
-        return numbers[:begun]
+    def begin(self, descriptor: int) -> int | None:
+        """Begin to sync a file as it is now, and return a number for that, None when it cannot. It may be closed."""
+        if self._has_lost_track or not self._free:
+            return None
+        number = self._free[-1]
+        self._blocks[number].descriptor = descriptor
+        if self._call(self._calls.submit, self._context, 1, self._places[number]) < 1:
+            return None
+        return self._free.pop()
 
     def ended(self, must_wait: bool = False) -> list[tuple[int, OSError | None]]:
         """Return the numbers of those that have ended since, and what went wrong with them.

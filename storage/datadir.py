@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,13 +21,14 @@ from .clock import Clock
 from .disposal import Disposal, unlink_segments
 from .errors import FULL, CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher
+from .journal import Journal
 from .log import NEVER, LogSettings
 from .log_starts import LogStarts
 from .mapped_file import FilePool
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
 from .segments import SegmentedLog
-from .sync_job import Syncable, SyncJob
+from .sync_job import Key, Syncable, SyncJob
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class DataDir:
         self.path = path
         self._clock = clock
         self.logs: dict[tuple[str, int], SegmentedLog] = {}
+        self._by_key: dict[Key, SegmentedLog] = {}
         self._complained_s = float("-inf")
         self._flush_at: dict[SegmentedLog, float] = {}
         try:
@@ -73,6 +75,11 @@ class DataDir:
                 self._recovery_points = self._read_recovery_points()
                 self._log_starts = LogStarts(path / LOG_STARTS_FILE)
                 self._clean_offsets = self._read_clean_offsets()
+                self._journal = Journal(path, self._has_all, self._sync_all)
+                if self.was_clean:
+                    self._journal.remove()
+                else:
+                    self._journal.load({topic.topic_id for topic in self.catalog.topics()})
                 files.unlink(path / CLEAN_FILE)
                 files.sync_directory(path)  # the mark must not come back after a power failure
             except BaseException:
@@ -81,7 +88,7 @@ class DataDir:
         except BaseException:
             os.close(self._lock)
             raise
-        self.flusher = Flusher(deliver)
+        self.flusher = Flusher(deliver, self._journal)
         self.disposal = Disposal(clock, self._log_starts.write)
         self._pool = FilePool()
         for left in path.glob(f"*{DELETED_SUFFIX}"):
@@ -156,6 +163,7 @@ class DataDir:
                 partial(self._retire, (topic, partition)),
                 self._pool,
                 gaps_end,
+                self._journal.left.get((topic_id, partition)),
             )
         except (OSError, StorageError) as error:
             may_pass = isinstance(error, OSError) and error.errno in FULL
@@ -164,6 +172,9 @@ class DataDir:
                 logger.error("partition %s is offline %s: %s", folder.name, how_long, error)
             raise LogOffline(f"{folder.name}: {error}", may_pass) from error
         self.logs[topic, partition] = log
+        log.key = topic_id, partition
+        self._by_key[log.key] = log
+        self._journal.recovered(log.key, log.log_end_offset)
         return log
 
     def _may_complain(self) -> bool:
@@ -198,6 +209,10 @@ class DataDir:
         log = self.logs.pop((topic, partition), None)
         if log is not None:
             self._flush_at.pop(log, None)
+            if log.key is not None:
+                self._by_key.pop(log.key, None)
+        elif self._journal.left:
+            self._journal.forget((topic_id_in(self.path / f"{topic}-{partition}"), partition))
         self._recovery_points.pop((topic, partition), None)
         self._clean_offsets.pop((topic, partition), None)
         if self._log_starts.forget((topic, partition)):
@@ -220,6 +235,17 @@ class DataDir:
             self.disposal.remove(log.let_go, 0)
             delay_ms = log.settings.file_delete_delay_ms
         self.disposal.remove(partial(files.remove_tree, gone), delay_ms)
+
+    def _has_all(self, key: Key, end_offset: int) -> bool:
+        """Say whether a log's own files have all before an offset on the disk, or the log is not there any more."""
+        log = self._by_key.get(key)
+        return log is None or log.recovery_point >= end_offset
+
+    def _sync_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            log = self._by_key.get(key)
+            if log is not None and log.is_dirty:
+                self.flusher.request(log)
 
     def _retire(self, key: tuple[str, int], log: SegmentedLog, segments: list[Segment]) -> None:
         self._log_starts.note(key, log.log_start_offset)
@@ -335,7 +361,9 @@ class DataDir:
             write_offsets(self.path / RECOVERY_POINTS_FILE, points)
             self.catalog.sync()
             self.catalog.close()
+            self._journal.close()
             if clean:
+                self._journal.remove()
                 files.replace(self.path / CLEAN_FILE, b'{"version":0,"brokerEpoch":-1}', is_synced=True)
         except (OSError, CatalogError) as error:
             logger.error("cannot close %s cleanly: %s", self.path, error)

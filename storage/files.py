@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # The hot path: these are the system calls themselves.
 pwrite = os.pwrite
 preadv = os.preadv
+pwritev = os.pwritev
 truncate = os.ftruncate
 close = os.close
 # On Linux data and length suffice. What macOS calls fsync does not wait for the disk, but it is what Python has.

@@ -1,16 +1,17 @@
 """Group commit: logs and the catalog are brought to the disk; who asks meanwhile shares the next time.
 
-What is in one file is synced by the kernel, which does many at a time while the event loop goes on, and all else by a
-thread.
+What is in one file is synced by the kernel, while the event loop goes on. What several logs have taken goes to the
+journal, so that one sync does for all of them. The rest is for a thread.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import files
-from .sync_job import Done, Syncable, SyncJob, Wanted
+from .journal import Journal
+from .sync_job import Done, Journaled, Syncable, SyncJob, Tail, Wanted
 from .sync_thread import SyncThread
 
 if TYPE_CHECKING:
@@ -26,8 +27,12 @@ class Loop(Protocol):
     def remove_reader(self, fd: int, /) -> Any: ...
 
 
-class _Begun(NamedTuple):
-    """A sync that the kernel is doing."""
+# What the journal has of a log, and who waits for that.
+_Together = tuple[Journaled, Tail, list[Done]]
+
+
+class _Alone(NamedTuple):
+    """A file that the kernel syncs."""
 
     target: Syncable
     job: SyncJob
@@ -37,18 +42,22 @@ class _Begun(NamedTuple):
 class Flusher:
     """Waits for the disk so that nobody else has to. It belongs to the thread that owns what it brings there.
 
-    ``deliver`` runs a function in that thread (``loop.call_soon_threadsafe``). No target is synced twice at a time:
-    an error of the disk is told to one of those who sync a file, and it would not be known which.
+    ``deliver`` runs a function in that thread (``loop.call_soon_threadsafe``). No file is synced twice at a time: an
+    error of the disk is told to one of those who sync it, and it would not be known which.
     """
 
-    def __init__(self, deliver: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, deliver: Callable[[Callable[[], None]], object], journal: Journal | None = None) -> None:
         self._deliver = deliver
+        self._journal = journal
         self._thread = SyncThread(self._tell)
         self._loop: Loop | None = None
         self._kernel: AsyncSyncs | None = None
-        self._begun: dict[int, _Begun] = {}
-        # What the kernel is syncing, and what the thread has, with the last request for it.
+        # What the kernel is syncing, and whose files that are: the journal is of many.
+        self._begun: dict[int, _Alone | list[_Together]] = {}
         self._in_kernel: set[Syncable] = set()
+        # Behind which of these those gather that can be committed together.
+        self._gate = -1
+        # What the thread has, with the last request for it.
         self._in_thread: Wanted = {}
         self._later: Wanted = {}
 
@@ -66,6 +75,13 @@ class Flusher:
         """Have ``target`` brought to the disk as it is now; ``done`` is called with None, or with what went wrong."""
         self.request_all({target: [] if done is None else [done]})
 
+    def share(self, target: Syncable, done: Done) -> bool:
+        """As ``request``, if others have to come to an end before; say whether that is so."""
+        if target in self._in_kernel or (self._gate in self._begun and isinstance(target, Journaled)):
+            self._later.setdefault(target, []).append(done)
+            return True
+        return False
+
     def request_all(self, wanted: Wanted) -> None:
         """As ``request``, many at once; ``wanted`` is the flusher's afterwards."""
         if self._loop is not None:
@@ -81,74 +97,143 @@ class Flusher:
         """
         if self._kernel is not None:
             while self._begun:
-                for begun, error in self._ended(must_wait=True):
-                    # Before it is synced again, and the owner has not heard of it yet.
-                    failure = None if error is None else begun.job.fail(error)
-                    self._tell(begun.target, [begun.waiting], begun.job, failure)
+                for number, error in self._kernel.ended(must_wait=True):
+                    begun = self._begun.pop(number)
+                    if error is None:
+                        self._in_owner(partial(self._note_end, begun, None))
+                    elif isinstance(begun, _Alone):
+                        begun.job.fail(error)  # before it is synced again: the owner may hear of it only then
+                        self._in_owner(partial(self._note_end, begun, error))
+                    else:
+                        self._note_end(begun, error)
             self._kernel.close()
         if self._later:
             self._thread.request_all(self._later)
         self._thread.stop()
 
     def _begin(self, wanted: Wanted) -> Wanted:
-        """Have the kernel sync what somebody waits for and is in one file, and return what is for the thread."""
+        """Begin what the kernel can do of what somebody waits for, and return what is for the thread."""
+        wanted = self._commit(wanted) if self._journal is not None else wanted
         for_thread: Wanted = {}
-        found: list[_Begun] = []
-        descriptors: list[int] = []
         for target, waiting in wanted.items():
             if target in self._in_kernel:
-                self._later.setdefault(target, []).extend(waiting)
-                continue
-            job = _file_job(target) if waiting and target not in self._in_thread else None
-            if job is None or job.file is None:
+                self._postpone(target, waiting)
+            elif not waiting or target in self._in_thread or not self._begin_alone(target, waiting):
                 for_thread[target] = waiting
-            else:
-                found.append(_Begun(target, job, waiting))
-                descriptors.append(job.file.descriptor)
-        if found:
-            numbers = self._numbers_of(descriptors)
-            for number, begun in zip(numbers, found, strict=False):
-                self._begun[number] = begun
-                self._in_kernel.add(begun.target)
-            # As long as there are others, it will be heard of their end.
-            rest = self._later if self._begun else for_thread
-            rest |= {begun.target: begun.waiting for begun in found[len(numbers) :]}
         return for_thread
 
-    def _numbers_of(self, descriptors: list[int]) -> list[int]:
-        """Begin to sync files and return numbers for the first of them, which are those that were begun."""
-        if self._kernel is None:
-            assert self._loop is not None
+    def _postpone(self, target: Syncable, waiting: list[Done]) -> None:
+        """Ask again when the kernel has ended something."""
+        self._later.setdefault(target, []).extend(waiting)
+
+    def _commit(self, wanted: Wanted) -> Wanted:
+        """Commit several logs by one sync of the journal, and return what has to be synced where it is.
+
+        Who comes meanwhile waits for the next time.
+        """
+        journal = self._journal
+        assert journal is not None
+        if not journal.is_ready:
+            if len(wanted) > 1 and journal.can_begin and journal not in self._in_thread:
+                self.request(journal)
+            return wanted
+        rest: Wanted = {}
+        found: list[tuple[Journaled, Tail, list[Done]]] = []
+        for target, waiting in wanted.items():
+            if not waiting or not isinstance(target, Journaled):
+                rest[target] = waiting
+            elif self._gate in self._begun:
+                self._postpone(target, waiting)
+            elif (tail := target.tail()) is None:
+                rest[target] = waiting
+            elif not tail.batches:  # it was committed for others
+                _tell_all(waiting, None)
+            else:
+                found.append((target, tail, waiting))
+        if len(found) == 1 and found[0][0] not in self._in_thread:
+            target, _, waiting = found[0]
+            if target in self._in_kernel or not self._begin_alone(target, waiting, is_gate=True):
+                rest[target] = waiting
+            return rest
+        count = journal.append([tail for _, tail, _ in found]) if found else 0
+        number = self._begin_sync(journal.descriptor) if count else None
+        if number is None:
+            count = 0
+        else:
+            self._gate = number
+            self._begun[number] = found[:count]
+        for target, _, waiting in found[count:]:
+            if count:
+                self._postpone(target, waiting)
+            else:
+                rest[target] = waiting
+        return rest
+
+    def _begin_alone(self, target: Syncable, waiting: list[Done], is_gate: bool = False) -> bool:
+        """Sync what is in one file, now or when the kernel has ended something; say whether it will."""
+        try:
+            job = target.sync_job()
+        except Exception as error:  # whoever does it in the thread meets it again
+            logger.debug("%s", error)
+            return False
+        if job.file is None or job.file.descriptor < 0:
+            return False
+        number = self._begin_sync(job.file.descriptor)
+        if number is not None:
+            self._begun[number] = _Alone(target, job, waiting)
+            self._in_kernel.add(target)
+            if is_gate:
+                self._gate = number
+        elif self._begun:
+            self._postpone(target, waiting)
+        else:
+            return False
+        return True
+
+    def _begin_sync(self, descriptor: int) -> int | None:
+        """Begin to sync a file and return a number for that, None when the kernel cannot."""
+        if self._kernel is None and self._loop is not None:
             try:
                 self._kernel = files.async_syncs()
             except OSError as error:
                 logger.debug("syncs are not done by the kernel: %s", error)
                 self._loop = None
-                return []
-            self._loop.add_reader(self._kernel.told, self._take_note)
-        return self._kernel.begin(descriptors)
+            else:
+                self._loop.add_reader(self._kernel.told, self._take_note)
+        return None if self._kernel is None else self._kernel.begin(descriptor)
 
     def _take_note(self) -> None:
         """Hear what the kernel has done, and go on with what waits for that."""
-        for begun, error in self._ended():
-            _told(begun.job, error, begun.waiting)
+        assert self._kernel is not None
+        for number, error in self._kernel.ended():
+            self._note_end(self._begun.pop(number), error)
         later, self._later = self._later, {}
         if later:
             self.request_all(later)
 
-    def _ended(self, must_wait: bool = False) -> Iterator[tuple[_Begun, OSError | None]]:
-        assert self._kernel is not None
-        for number, error in self._kernel.ended(must_wait):
-            begun = self._begun.pop(number)
+    def _note_end(self, begun: "_Alone | list[_Together]", error: OSError | None) -> None:
+        if isinstance(begun, _Alone):
             self._in_kernel.remove(begun.target)
-            yield begun, error
+            _told(begun.job, error, begun.waiting)
+        elif error is None:
+            for target, tail, waiting in begun:
+                target.keep(tail)
+                _tell_all(waiting, None)
+        else:
+            assert self._journal is not None
+            self._journal.fail(error)
+            for target, _, waiting in begun:
+                self._postpone(target, waiting)
 
     def _tell(
         self, target: Syncable, requests: list[list[Done]], job: SyncJob | None, failure: Exception | None
     ) -> None:
-        """Pass on what became of a sync; from any thread."""
+        """Pass on what became of a sync; in the thread."""
+        self._in_owner(partial(self._told_by_thread, target, requests, job, failure))
+
+    def _in_owner(self, work: Callable[[], None]) -> None:
         try:
-            self._deliver(partial(self._told_by_thread, target, requests, job, failure))
+            self._deliver(work)
         except RuntimeError:
             # The loop is gone: the broker was stopped at once, and whoever waited with it.
             logger.debug("a sync finished after the event loop")
@@ -159,16 +244,6 @@ class Flusher:
         if self._in_thread.get(target) is requests[-1]:
             del self._in_thread[target]
         _told(job, failure, [done for waiting in requests for done in waiting])
-
-
-def _file_job(target: Syncable) -> SyncJob | None:
-    """Return what to do, if that is to sync one file that is open."""
-    try:
-        job = target.sync_job()
-    except Exception as error:  # whoever does it alone meets it again
-        logger.debug("%s", error)
-        return None
-    return job if job.file is not None and job.file.descriptor >= 0 else None
 
 
 def _told(job: SyncJob | None, failure: Exception | None, waiting: list[Done]) -> None:
@@ -182,6 +257,10 @@ def _told(job: SyncJob | None, failure: Exception | None, waiting: list[Done]) -
             outcome = error
     elif job is not None and isinstance(failure, OSError):
         outcome = job.fail(failure)
+    _tell_all(waiting, outcome)
+
+
+def _tell_all(waiting: list[Done], outcome: Exception | None) -> None:
     for done in waiting:
         try:
             done(outcome)

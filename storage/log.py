@@ -64,14 +64,16 @@ class Slice(NamedTuple):
 class PartitionLog(Protocol):
     """An append-only sequence of record batches with consecutive offsets.
 
-    ``log_end_offset`` is the offset of the next record; ``recovery_point`` is where what is not yet on disk begins;
-    ``offline`` is why its files cannot be used any more, None while they can.
+    ``log_end_offset`` is the offset of the next record; ``durable_offset`` is where what is not yet on disk begins,
+    and ``recovery_point`` where what is not there in the log's own files begins; ``offline`` is why these cannot be
+    used any more, None while they can.
     Every method raises LogOffline once the log's files cannot be used.
     """
 
     log_start_offset: int
     log_end_offset: int
     recovery_point: int
+    durable_offset: int
     offline: str | None
     producers: ProducerStates
     epochs: LeaderEpochs

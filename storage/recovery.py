@@ -24,7 +24,8 @@ from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import StorageError
 from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
-from .log import LogSettings
+from .journal import Redo
+from .log import NEVER, LogSettings
 from .mapped_file import FilePool
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE, has_sound_index, index_aborted, load_epochs, load_producers
@@ -71,6 +72,7 @@ def open_log(
     on_retire: Callable[[SegmentedLog, list[Segment]], None] = unlink_all,
     pool: FilePool | None = None,
     gaps_end: int = 0,
+    redo: Redo | None = None,
 ) -> SegmentedLog:
     """Open or make the log in ``directory``.
 
@@ -79,6 +81,7 @@ def open_log(
     compaction.
     ``recovery_point``: None after a clean stop; otherwise the offset up to which the log is known to be on disk,
     from where on every batch is checked and the log is cut at the first that is not sound.
+    ``redo``: batches that the log is known to have had, for those that are not there.
     Raises OSError, StorageError when the files cannot be used.
     """
     pool = FilePool() if pool is None else pool
@@ -92,7 +95,7 @@ def open_log(
         if recovery_point is None:
             logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
         recovery_point = recovery_point or 0
-        end = _recover(segments, recovery_point, gaps_end)
+        end = _recover(segments, recovery_point, gaps_end, redo or Redo())
     is_indexed_anew = recovery_point == 0 or not all(has_sound_index(segment) for segment in segments)
     if is_indexed_anew:
         index_aborted(segments)
@@ -110,7 +113,7 @@ def open_log(
         directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire, pool
     )
     if recovery_point is not None:
-        log.recovery_point = min(recovery_point, end)
+        log.recovery_point = log.durable_offset = min(recovery_point, end)
         log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
     if settings.preallocate and not log.size_bytes:
         segments[-1].preallocate(settings.segment_bytes)
@@ -180,8 +183,10 @@ def _end_of(segment: Segment) -> int | None:
     return end_offset
 
 
-def _recover(segments: list[Segment], recovery_point: int, gaps_end: int) -> int:
+def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: Redo) -> int:
     """Check the batches from ``recovery_point`` on, cut the log at the first that is not sound, return its end.
+
+    What ``redo`` has is written again where it is missing.
 
     A file may have lost whole batches with the power, so that what is left is sound: the name of the next file tells.
     """
@@ -203,7 +208,12 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int) -> int
         if damage is not None and trusted:
             # Where there is some damage there may be more, also in what was known to be on disk.
             segment_end, damage = _check(segment, 0, end)
-        end = segment_end
+        limit = next((segment.base_offset for segment in segments[number + 1 :]), NEVER)
+        end = -1
+        while end < segment_end:
+            end = segment_end
+            if (redone := _write_again(segment, damage, end, limit, redo)) is not None:
+                segment_end, damage = _check(segment, redone, end)
         follower = next((segment.base_offset for segment in segments[number + 1 :]), end)
         if damage is not None and follower == end and is_blank(segment, damage.position):
             segment.truncate(damage.position)  # it was allocated ahead
@@ -212,6 +222,24 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int) -> int
             del segments[number + 1 :]
             break
     return end
+
+
+def _write_again(segment: Segment, damage: Damage | None, offset: int, limit: int, redo: Redo) -> int | None:
+    """Write what a segment has lost from ``offset`` on, and return the position of it; None if it is not known.
+
+    It goes where it was: what is written over may be the same batches.
+    """
+    start = position = segment.size if damage is None else damage.position
+    while (tail := redo.at(offset)) is not None and tail.end_offset <= limit:
+        files.write_all(segment.file.fd, tail.batches, position)
+        position += len(tail.batches)
+        offset = tail.end_offset
+    if position == start:
+        return None
+    segment.size = max(segment.size, position)
+    segment.file.forget_map()
+    logger.info("%s: %d bytes were lost, and written again", segment.path(LOG_SUFFIX), position - start)
+    return start
 
 
 def _check(segment: Segment, start: int, expected_offset: int) -> tuple[int, Damage | None]:

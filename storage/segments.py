@@ -19,17 +19,18 @@ from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import NO_DESCRIPTORS, BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX, IndexCorrupt
+from .journal import TAIL_BYTES_MAX
 from .log import Appended, LogSettings
 from .mapped_file import FilePool
 from .producers import ProducerStates
 from .reading import ReadableLog
 from .segment import DELETED_MARK, SNAPSHOT_SUFFIX, Segment, file_name
-from .sync_job import SyncJob
+from .sync_job import Journaled, Key, SyncJob, Tail
 
 logger = logging.getLogger(__name__)
 
 
-class SegmentedLog(ReadableLog):
+class SegmentedLog(ReadableLog, Journaled):
     """A ``PartitionLog`` in a folder of its own. ``recovery.open_log`` makes one.
 
     ``log_start_offset``: where it begins, when that is beyond the first segment's beginning.
@@ -55,7 +56,13 @@ class SegmentedLog(ReadableLog):
         self.settings = settings
         self.producers = producers
         self.epochs = epochs
-        self.recovery_point = log_end_offset
+        self.recovery_point = self.durable_offset = log_end_offset
+        # By which a journal knows the log; None: it is in none.
+        self.key: Key | None = None
+        # Up to where in the growing segment all is on the disk, in its file or in the journal; -1: not known.
+        self._kept_until = -1
+        # Whether the journal had it the last time, so that its own file is not waited for.
+        self._was_journaled = False
         self.unsynced: list[Segment] = []
         self.is_deleted = False
         # Held while files are made by their names in another thread than the one that owns the log.
@@ -97,7 +104,7 @@ class SegmentedLog(ReadableLog):
         assign(batch, 0, header, base_offset, leader_epoch)
         settings = self.settings
         segment.append(batch, last_offset, header.max_timestamp, settings.index_interval_bytes)
-        if settings.is_durable and segment.size > segment.room_end:
+        if settings.is_durable and segment.size > segment.room_end and not self._was_journaled:
             segment.make_room(len(batch))
         self.log_end_offset = last_offset + 1
 
@@ -170,6 +177,7 @@ class SegmentedLog(ReadableLog):
         self.segments.append(new)
         self._bases.append(new.base_offset)
         self._active = new
+        self._kept_until = -1
         self._jitter_ms = self._draw_jitter()
         self._on_roll(self)
         return new
@@ -255,13 +263,21 @@ class SegmentedLog(ReadableLog):
         """True when there is something that may not be on disk yet."""
         return bool(self.unsynced) or self.recovery_point < self.log_end_offset
 
+    def _is_in_many_files(self, active: Segment) -> bool:
+        """Say whether more has to be synced than the content of the growing segment."""
+        return (
+            bool(self.unsynced)
+            or active.aborted.is_dirty
+            or self.epochs.is_dirty
+            or self._named_until != active.base_offset
+        )
+
     def sync_job(self) -> SyncJob:
         """Return how to bring the log to the disk; may be called from any thread."""
         offset, active = self.log_end_offset, self._active  # in this order: a roll in between does no harm then
+        position = active.size
         rolled = list(self.unsynced)
-        is_one_file = not (
-            rolled or active.aborted.is_dirty or self.epochs.is_dirty or self._named_until != active.base_offset
-        )
+        is_one_file = not self._is_in_many_files(active)
 
         def fail(error: OSError) -> Exception:
             return self.failed(error, may_pass=NO_DESCRIPTORS)
@@ -294,10 +310,34 @@ class SegmentedLog(ReadableLog):
             if rolled:
                 self.unsynced = [segment for segment in self.unsynced if segment not in rolled]
             self.recovery_point = max(self.recovery_point, offset)
+            self.durable_offset = max(self.durable_offset, offset)
+            self._was_journaled = False
+            if active is self._active:
+                self._kept_until = max(self._kept_until, position)
 
         if is_one_file and self.offline is None:
             return SyncJob(work, finish, fail, active.file)
         return SyncJob(work, finish, self.failed)
+
+    def tail(self) -> Tail | None:
+        segment, start = self._active, self._kept_until
+        end = segment.size
+        if start < 0 or end - start > TAIL_BYTES_MAX or self.offline is not None or self.key is None:
+            return None
+        if self._is_in_many_files(segment):
+            return None
+        try:
+            batches = segment.view(start, end)
+        except OSError:
+            return None
+        base_offset = int.from_bytes(batches[:8], "big") if batches else self.log_end_offset
+        return Tail(self.key, base_offset, self.log_end_offset, batches, end)
+
+    def keep(self, tail: Tail) -> None:
+        self.durable_offset = max(self.durable_offset, tail.end_offset)
+        if tail.base_offset >= self._active.base_offset:
+            self._kept_until = max(self._kept_until, tail.position)
+        self._was_journaled = True
 
     def checkpoint(self) -> None:
         """Write the indexes of the growing segment, so that a recovery can begin near its end. Raises OSError."""

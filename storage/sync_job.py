@@ -28,5 +28,37 @@ class Syncable(Protocol):
     def sync_job(self) -> SyncJob: ...
 
 
+# Topic id and partition.
+Key = tuple[bytes, int]
+
+
+class Tail(NamedTuple):
+    """The last batches of a log, whole ones, from ``base_offset`` to before ``end_offset``; there may be none.
+
+    ``position``: where they end in their file.
+    """
+
+    key: Key
+    base_offset: int
+    end_offset: int
+    batches: memoryview
+    position: int = 0
+
+
+class Journaled:
+    """A ``Syncable`` whose end can be in the journal of its data directory until it is brought to the disk itself."""
+
+    def tail(self) -> Tail | None:
+        """Return what there is since it was last synced, or in the journal; None if it has to be synced itself."""
+        raise NotImplementedError
+
+    def keep(self, tail: Tail) -> None:
+        """Take note that what there was at its end is on the disk with the journal."""
+        raise NotImplementedError
+
+    def sync_job(self) -> SyncJob:
+        raise NotImplementedError
+
+
 # Whom to tell about each; nobody may want to know.
 Wanted = dict[Syncable, list[Done]]

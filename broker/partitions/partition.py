@@ -146,7 +146,7 @@ class Partition:
     def high_watermark(self) -> int:
         """Up to where consumers may read: with one replica all there is, or all that the disk has."""
         log = self.log
-        return max(log.recovery_point, self._readable_before) if self.is_durable else log.log_end_offset
+        return max(log.durable_offset, self._readable_before) if self.is_durable else log.log_end_offset
 
     @property
     def last_stable_offset(self) -> int:
@@ -282,7 +282,7 @@ class Partition:
         if self.is_durable:
             return True
         log = self.log
-        return log.log_end_offset - log.recovery_point >= self.config.flush_messages
+        return log.log_end_offset - log.durable_offset >= self.config.flush_messages
 
     def _check(self, batch: memoryview) -> BatchHeader:
         size = len(batch)

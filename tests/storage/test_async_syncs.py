@@ -33,6 +33,12 @@ def descriptors(tmp_path: Path) -> Iterator[list[int]]:
         os.close(descriptor)
 
 
+def begin(syncs: AsyncSyncs, descriptors: list[int]) -> list[int]:
+    numbers = [syncs.begin(descriptor) for descriptor in descriptors]
+    assert len({*numbers} - {None}) == len(descriptors)
+    return [number for number in numbers if number is not None]
+
+
 def wait_for(syncs: AsyncSyncs, count: int) -> dict[int, OSError | None]:
     ended: dict[int, OSError | None] = {}
     while len(ended) < count:
@@ -43,20 +49,13 @@ def wait_for(syncs: AsyncSyncs, count: int) -> dict[int, OSError | None]:
 
 def test_as_many_as_are_allowed_are_synced_again_and_again(syncs, descriptors):
     for count in (1, AsyncSyncs.SYNCS_MAX, 3):
-        numbers = syncs.begin(descriptors[:count])
-        assert len(set(numbers)) == count
+        numbers = begin(syncs, descriptors[:count])
         assert wait_for(syncs, count) == dict.fromkeys(numbers)
     assert syncs.ended() == []
 
 
-def test_others_are_begun_while_some_are_under_way(syncs, descriptors):
-    numbers = [*syncs.begin(descriptors[:2]), *syncs.begin(descriptors[2:5])]
-    assert len(set(numbers)) == 5
-    assert wait_for(syncs, 5) == dict.fromkeys(numbers)
-
-
 def test_one_may_wait_for_them_without_a_loop(syncs, descriptors):
-    left = set(syncs.begin(descriptors))
+    left = set(begin(syncs, descriptors))
     while left:
         ended = syncs.ended(must_wait=True)
         assert ended
@@ -66,30 +65,32 @@ def test_one_may_wait_for_them_without_a_loop(syncs, descriptors):
 def test_a_file_may_be_closed_meanwhile(syncs, tmp_path):
     descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
     os.pwrite(descriptor, b"content", 0)
-    numbers = syncs.begin([descriptor])
+    numbers = begin(syncs, [descriptor])
     os.close(descriptor)
     assert wait_for(syncs, 1) == dict.fromkeys(numbers)
 
 
-def test_it_ends_before_what_cannot_be_synced(syncs, descriptors):
+def test_what_cannot_be_synced_is_not_begun(syncs, descriptors):
     reading, writing = os.pipe()
-    numbers = syncs.begin([*descriptors[:2], writing, *descriptors[2:]])
-    assert wait_for(syncs, 2) == dict.fromkeys(numbers)
-    assert syncs.begin([-1, *descriptors]) == []
+    assert (syncs.begin(writing), syncs.begin(-1)) == (None, None)
+    numbers = begin(syncs, descriptors)
+    assert wait_for(syncs, len(numbers)) == dict.fromkeys(numbers)
     for descriptor in (reading, writing):
         os.close(descriptor)
 
 
 def test_when_the_kernel_does_not_tell_nothing_is_synced_and_no_more_is_begun(syncs, descriptors, monkeypatch):
-    numbers = syncs.begin(descriptors[:2])
+    numbers = begin(syncs, descriptors[:2])
     with monkeypatch.context() as patch:
         patch.setattr(syncs, "_calls", syncs._calls._replace(getevents=-1))
         outcomes = syncs.ended()
     assert {number: error and error.errno for number, error in outcomes} == dict.fromkeys(numbers, errno.ENOSYS)
-    assert syncs.begin(descriptors[:2]) == []
+    assert syncs.begin(descriptors[0]) is None
 
 
 def test_more_than_are_allowed_are_not_begun(syncs, descriptors):
-    assert len(syncs.begin([*descriptors, *descriptors])) == AsyncSyncs.SYNCS_MAX
-    assert syncs.begin(descriptors) == []
-    wait_for(syncs, AsyncSyncs.SYNCS_MAX)
+    numbers = begin(syncs, descriptors)
+    assert syncs.begin(descriptors[0]) is None
+    assert wait_for(syncs, len(numbers)) == dict.fromkeys(numbers)
+    assert syncs.begin(descriptors[0]) is not None
+    wait_for(syncs, 1)

@@ -12,9 +12,10 @@ import pytest
 from barnabas.storage import files
 from barnabas.storage.errors import CatalogError, StorageError
 from barnabas.storage.flusher import Flusher
-from barnabas.storage.sync_job import SyncJob
+from barnabas.storage.sync_job import Journaled, SyncJob, Tail
 
 TIMEOUT_S = 10
+KEY = (bytes(16), 0)
 
 
 class Target:
@@ -196,11 +197,13 @@ class Kernel:
         self.is_closed = False
         self._numbers = count()
 
-    def begin(self, descriptors: list[int]) -> list[int]:
-        assert not set(descriptors) & set(self.under_way.values())
-        numbers = [next(self._numbers) for _ in descriptors[: self.takes - len(self.under_way)]]
-        self.under_way |= dict(zip(numbers, descriptors, strict=False))
-        return numbers
+    def begin(self, descriptor: int) -> int | None:
+        assert descriptor not in self.under_way.values()
+        if len(self.under_way) >= self.takes:
+            return None
+        number = next(self._numbers)
+        self.under_way[number] = descriptor
+        return number
 
     def ended(self, must_wait: bool = False) -> list[tuple[int, OSError | None]]:
         ended, self.under_way = self.under_way, {}
@@ -369,6 +372,180 @@ def test_a_stop_waits_for_the_kernel_and_for_what_waited_for_it(kernel):
     assert [str(waiter.wait().outcome) for waiter in waiters] == ["None", "failed: [Errno 5] broken", "None", "None"]
     assert (good.works, good.synced, bad.failed) == (1, 2, kernel.errors[8])
     assert (kernel.is_closed, loop.readers) == (True, {})
+
+
+class FakeJournal(Target):
+    """Takes all tails when it is made."""
+
+    descriptor = 99
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_ready = True
+        self.can_begin = True
+        self.groups: list[list[int]] = []
+        self.takes = 100
+        self.let_through(10)
+
+    def append(self, tails: list[Tail]) -> int:
+        taken = tails[: self.takes]
+        self.groups.append([tail.end_offset for tail in taken])
+        return len(taken)
+
+    def fail(self, error: OSError) -> None:
+        self.is_ready = self.can_begin = False
+
+
+class LogTarget(FileTarget, Journaled):
+    """A log in a file of its own; what is in the journal counts as synced."""
+
+    has_tail = True
+
+    def tail(self) -> Tail | None:
+        content = memoryview(bytes(self.written - self.synced))
+        return Tail(KEY, self.synced, self.written, content) if self.has_tail else None
+
+    def keep(self, tail: Tail) -> None:
+        self.synced = tail.end_offset
+
+
+Shared = tuple[FakeJournal, Flusher, Loop]
+
+
+@pytest.fixture
+def shared(kernel: Kernel) -> Iterator[Shared]:
+    made: Any = FakeJournal()
+    flusher, loop = Flusher(lambda work: work(), made), Loop()
+    flusher.join(loop)
+    yield made, flusher, loop
+    kernel.errors.clear()
+    flusher.leave()
+    flusher.stop()
+
+
+def test_several_logs_are_committed_by_one_sync_of_the_journal(kernel, shared):
+    made, flusher, loop = shared
+    logs = [LogTarget(number) for number in range(3)]
+    waiters = request(flusher, *logs)
+    assert (list(kernel.under_way.values()), made.groups) == ([99], [[1, 1, 1]])
+    assert not any(waiter.is_done for waiter in waiters)
+    loop.turn()
+    assert [waiter.wait().synced_then for waiter in waiters] == [1, 1, 1]
+    assert [(log.jobs, log.works) for log in logs] == [(0, 0)] * 3
+
+
+def test_one_log_is_synced_where_it_is_and_others_gather_behind_it(kernel, shared):
+    made, flusher, loop = shared
+    first, *logs = (LogTarget(number) for number in range(3))
+    waiters = request(flusher, first)
+    assert (list(kernel.under_way.values()), made.groups) == ([0], [])
+    for log in logs:
+        waiters += request(flusher, log)
+    waiter = Waiter()
+    assert flusher.share(logs[0], waiter.for_(logs[0]))
+    assert (list(kernel.under_way.values()), made.groups) == ([0], [])
+    loop.turn()
+    assert (list(kernel.under_way.values()), made.groups) == ([99], [[1, 1]])
+    loop.turn()
+    assert [each.wait().outcome for each in (*waiters, waiter)] == [None] * 4
+
+
+def test_nothing_is_shared_when_nothing_is_under_way(shared):
+    _, flusher, _ = shared
+    assert not flusher.share(LogTarget(1), lambda outcome: None)
+
+
+def test_what_was_committed_for_others_needs_no_sync(kernel, shared):
+    made, flusher, _ = shared
+    log = LogTarget(1)
+    log.written = log.synced = 5
+    waiter = Waiter()
+    flusher.request(log, waiter.for_(log))
+    assert waiter.is_done
+    assert (kernel.under_way, made.groups) == ({}, [])
+
+
+def test_what_is_too_much_for_the_journal_is_synced_where_it_is(kernel, shared):
+    made, flusher, loop = shared
+    large, *logs = (LogTarget(number) for number in range(3))
+    large.has_tail = False
+    waiters = request(flusher, large, *logs)
+    assert (sorted(kernel.under_way.values()), made.groups) == ([0, 99], [[1, 1]])
+    loop.turn()
+    assert [waiter.wait().outcome for waiter in waiters] == [None] * 3
+
+
+def test_what_the_journal_does_not_take_comes_next(kernel, shared):
+    made, flusher, loop = shared
+    made.takes = 2
+    waiters = request(flusher, *(LogTarget(number) for number in range(5)))
+    for _ in range(3):
+        loop.turn()
+    assert [waiter.wait().outcome for waiter in waiters] == [None] * 5
+    assert made.groups == [[1, 1], [1, 1]]
+
+
+def test_when_the_journal_takes_nothing_each_is_synced_where_it_is(kernel, shared):
+    made, flusher, loop = shared
+    made.takes = 0
+    waiters = request(flusher, *(LogTarget(number) for number in range(3)))
+    assert sorted(kernel.under_way.values()) == [0, 1, 2]
+    loop.turn()
+    assert [waiter.wait().outcome for waiter in waiters] == [None] * 3
+
+
+def test_when_the_journal_cannot_be_synced_each_is_synced_where_it_is(kernel, shared):
+    made, flusher, loop = shared
+    kernel.errors[99] = OSError(errno.EIO, "broken")
+    waiters = request(flusher, *(LogTarget(number) for number in range(3)))
+    loop.turn()
+    assert not any(waiter.is_done for waiter in waiters)
+    assert sorted(kernel.under_way.values()) == [0, 1, 2]
+    loop.turn()
+    assert [waiter.wait().outcome for waiter in waiters] == [None] * 3
+    assert not made.is_ready
+
+
+def test_a_log_that_the_thread_is_at_can_be_committed_by_the_journal(kernel, shared):
+    _, flusher, loop = shared
+    log = LogTarget(1)
+    assert all(log.gate.acquire() for _ in range(10))
+    flusher.request(log)
+    log.wait_until_begun()
+    (waiter,) = request(flusher, log)
+    assert list(kernel.under_way.values()) == [99]
+    loop.turn()
+    assert waiter.wait().outcome is None
+    log.let_through(2)
+
+
+@pytest.mark.parametrize("error", [None, OSError(errno.EIO, "broken")], ids=["synced", "failed"])
+def test_a_stop_waits_for_the_journal(kernel, error):
+    made: Any = FakeJournal()
+    flusher, loop = Flusher(lambda work: work(), made), Loop()
+    flusher.join(loop)
+    if error is not None:
+        kernel.errors[99] = error
+    logs = [LogTarget(number) for number in range(2)]
+    waiters = request(flusher, *logs)
+    flusher.leave()
+    flusher.stop()
+    assert [waiter.wait().outcome for waiter in waiters] == [None, None]
+    assert [log.works for log in logs] == [0 if error is None else 1] * 2
+
+
+def test_the_journal_is_made_when_there_are_several_logs_to_commit(kernel, shared):
+    made, flusher, loop = shared
+    made.is_ready = False
+    log, other = LogTarget(1), LogTarget(2)
+    request(flusher, log)
+    loop.turn()
+    assert made.jobs == 0
+    request(flusher, log, other)
+    assert sorted(kernel.under_way.values()) == [1, 2]
+    made.wait_until_begun()
+    loop.turn()
+    assert made.jobs == 1
 
 
 def test_one_targets_error_is_not_anothers(flusher):

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from barnabas.protocol.records import Record, build_batch, end_transaction_marker, read_header
-from barnabas.storage import disposal, flusher
+from barnabas.storage import disposal, flusher, journal
 from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.checker import check
 from barnabas.storage.clock import ManualClock
@@ -27,6 +27,8 @@ from .power import Disk, Stopped
 
 PARTITIONS = 2
 IDEMPOTENT, TRANSACTIONAL = (0, 1), (11, 12, 13)
+# So that its files take turns.
+JOURNAL_BYTES = 8192
 # How often the owner of the logs does something while the flusher's thread is at work.
 INTERLEAVED_PROBABILITY = 0.08
 
@@ -87,6 +89,7 @@ def one_thread() -> Iterator[Complaints]:
     logger.addHandler(complaints)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flusher, "SyncThread", SteppedThread)
+        patch.setattr(journal, "FILE_BYTES", JOURNAL_BYTES)
         patch.setattr(disposal, "ThreadPoolExecutor", SteppedExecutor)
         yield complaints
     logger.removeHandler(complaints)
@@ -247,6 +250,16 @@ class Workload:
         assert self.data_dir is not None
         self.data_dir.flusher.request(log, partial(self._acknowledge, model, log.log_end_offset))
 
+    def sync_all(self, *_: object) -> None:
+        """As ``sync``, of every log."""
+        assert self.data_dir is not None
+        self.data_dir.flusher.request_all(
+            {
+                log: [partial(self._acknowledge, model, log.log_end_offset)]
+                for log, model in zip(self.logs, self.models, strict=True)
+            }
+        )
+
     def _acknowledge(self, model: LogModel, end: int, error: Exception | None) -> None:
         assert error is None
         model.synced = max(model.synced, end)
@@ -361,11 +374,12 @@ OWNER: Actions = [
     (Workload.append_idempotent, 8),
     (Workload.append_transactional, 8),
     (Workload.end_transaction, 7),
-    (Workload.sync, 4),
+    (Workload.sync, 2),
+    (Workload.sync_all, 8),
     (Workload.checkpoint, 2),
     (Workload.delete, 2),
     (Workload.deliver, 8),
-    (Workload.hear, 4),
+    (Workload.hear, 10),
     (Workload.time_passes, 2),
     (Workload.leader_changes, 1),
     (Workload.check, 1),

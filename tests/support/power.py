@@ -256,6 +256,10 @@ class Disk:
         self._open[descriptor].write(position, bytes(content[:written]))
         return written
 
+    def pwritev(self, descriptor: int, parts: list[bytes | memoryview], position: int) -> int:
+        self.before("pwritev")
+        return self.pwrite(descriptor, b"".join(parts), position)
+
     def truncate(self, descriptor: int, size: int) -> None:
         self.before("truncate")
         self._real["truncate"](descriptor, size)
@@ -337,19 +341,16 @@ class DiskSyncs:
         self._under_way: dict[int, File] = {}
         self._numbers = count()
 
-    def begin(self, descriptors: list[int]) -> list[int]:
-        numbers = []
-        for descriptor in descriptors:
-            try:
-                self._disk.before("begin")
-            except OSError:
-                break
-            number = next(self._numbers)
-            numbers.append(number)
-            self._under_way[number] = self._disk.file(descriptor)
-            if number % 2:
-                self._under_way[number].sync()
-        return numbers
+    def begin(self, descriptor: int) -> int | None:
+        try:
+            self._disk.before("begin")
+        except OSError:
+            return None
+        number = next(self._numbers)
+        self._under_way[number] = self._disk.file(descriptor)
+        if number % 2:
+            self._under_way[number].sync()
+        return number
 
     def ended(self, must_wait: bool = False) -> list[tuple[int, OSError | None]]:
         """Return the oldest."""
@@ -370,7 +371,7 @@ class DiskSyncs:
 
 
 _WRAPPED = (
-    *("pwrite", "truncate", "allocate", "sync", "async_syncs", "close", "open_file"),
+    *("pwrite", "pwritev", "truncate", "allocate", "sync", "async_syncs", "close", "open_file"),
     *("rename", "unlink", "make_directory", "remove_tree", "sync_directory"),
 )
 # Not written through ``files``: the lock and SQLite's files.
