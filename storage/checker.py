@@ -31,6 +31,8 @@ from .datadir import (
 )
 from .errors import StorageError
 from .index import IndexCorrupt, OffsetIndex, TimeIndex
+from .journal import FILE_NAMES as JOURNAL_FILES
+from .journal import left_in
 from .producer_check import ProducerCheck
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE
@@ -101,6 +103,7 @@ class _Walk:
     def run(self) -> Report:
         topics = self._check_catalog()
         self._readable(self.path / RECOVERY_POINTS_FILE, read_offsets)
+        self._tell_of_journal({topic_id for topic_id, _ in topics.values()})
         for topic, partition, folder in folders(self.path):
             topic_id, count = topics.get(topic, (b"", 0))
             self.is_served = partition < count and topic_id_in(folder) in (topic_id, None)
@@ -135,6 +138,11 @@ class _Walk:
         except (sqlite3.Error, OSError) as error:
             self.problem(path, f"cannot be read: {error}")
             return {}
+
+    def _tell_of_journal(self, topic_ids: set[bytes]) -> None:
+        if not self.was_clean and (left := left_in(self.path, topic_ids)):
+            path = self.path / JOURNAL_FILES[0]
+            self.note(path, f"has batches of {len(left)} partitions; the next start writes what they lost")
 
     def _readable(self, path: Path, read: Callable[[Path], object]) -> bool:
         try:

@@ -85,18 +85,7 @@ class Journal:
 
     def load(self, topic_ids: Container[bytes]) -> None:
         """Find what the logs of some topics may have lost in a crash."""
-        generations = []
-        for name in FILE_NAMES:
-            try:
-                generations.append(_read(files.read(self._directory / name)))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                logger.error("cannot read %s, what was acknowledged may be lost: %s", self._directory / name, error)
-        for _, tails in sorted(generations, key=lambda read: read[0]):
-            for tail in tails:
-                if tail.key[0] in topic_ids:
-                    self.left.setdefault(tail.key, Redo()).add(tail)
+        self.left = left_in(self._directory, topic_ids)
 
     def recovered(self, key: Key, log_end_offset: int) -> None:
         """A log was opened and has what was left for it, as far as that was possible."""
@@ -229,6 +218,24 @@ class Journal:
             files.unlink(self._directory / name)
 
 
+def left_in(directory: Path, topic_ids: Container[bytes]) -> dict[Key, Redo]:
+    """Return what the journal in a directory has of the logs of some topics."""
+    generations = []
+    for name in FILE_NAMES:
+        try:
+            generations.append(_read(files.read(directory / name)))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            logger.error("cannot read %s, what was acknowledged may be lost: %s", directory / name, error)
+    left: dict[Key, Redo] = {}
+    for _, tails in sorted(generations, key=lambda read: read[0]):
+        for tail in tails:
+            if tail.key[0] in topic_ids:
+                left.setdefault(tail.key, Redo()).add(tail)
+    return left
+
+
 def _read(content: bytes) -> tuple[int, list[Tail]]:
     """Return the generation of a file, and what was written whole."""
     view = memoryview(content)
@@ -259,7 +266,7 @@ def _read(content: bytes) -> tuple[int, list[Tail]]:
 def _sound_part(tail: Tail, offset: int) -> Tail | None:
     """Return the batches from the one at ``offset`` to the last that is whole: nobody was told of the others.
 
-    They are one behind the other, and of one leader, as a log is synced itself when another begins.
+    They are one behind the other, and of one leader.
     """
     start = end = 0
     expected = tail.base_offset

@@ -261,7 +261,7 @@ class SegmentedLog(ReadableLog, Journaled):
     @property
     def is_dirty(self) -> bool:
         """True when there is something that may not be on disk yet."""
-        return bool(self.unsynced) or self.recovery_point < self.log_end_offset
+        return bool(self.unsynced) or self.recovery_point < self.log_end_offset or self.epochs.is_dirty
 
     def _is_in_many_files(self, active: Segment) -> bool:
         """Say whether more has to be synced than the content of the growing segment."""
@@ -331,6 +331,8 @@ class SegmentedLog(ReadableLog, Journaled):
         except OSError:
             return None
         base_offset = int.from_bytes(batches[:8], "big") if batches else self.log_end_offset
+        if self.epochs.starts and self.epochs.starts[-1][1] > base_offset:
+            return None  # it would be of two leaders
         return Tail(self.key, base_offset, self.log_end_offset, batches, end)
 
     def keep(self, tail: Tail) -> None:

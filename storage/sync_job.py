@@ -35,7 +35,7 @@ Key = tuple[bytes, int]
 class Tail(NamedTuple):
     """The last batches of a log, whole ones, from ``base_offset`` to before ``end_offset``; there may be none.
 
-    ``position``: where they end in their file.
+    They lie in one segment and are of one leader epoch. ``position``: where they end in their file.
     """
 
     key: Key

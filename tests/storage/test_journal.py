@@ -14,8 +14,9 @@ from support.logs import TOPIC_ID, DataDirProcess, append, batch, batches_of, re
 from barnabas.protocol.records import assign, read_header
 from barnabas.storage import files, journal
 from barnabas.storage.catalog import StoredTopic, TopicCreated
+from barnabas.storage.checker import check
 from barnabas.storage.flusher import Flusher
-from barnabas.storage.journal import FILE_NAMES, Journal
+from barnabas.storage.journal import FILE_NAMES, Journal, left_in
 from barnabas.storage.sync_job import Key, Tail
 
 OTHER_ID = bytes(range(16, 32))
@@ -65,14 +66,8 @@ def tail(key: Key, base_offset: int, counts: tuple[int, ...] = (1,), size: int =
     return Tail(key, base_offset, offset, memoryview(content))
 
 
-def load(directory: Path, topic_ids: Any = TOPIC_IDS) -> Journal:
-    loaded = Journal(directory, lambda key, end: False, lambda keys: None)
-    loaded.load(topic_ids)
-    return loaded
-
-
 def found(directory: Path, key: Key, offset: int) -> Tail | None:
-    redo = load(directory).left.get(key)
+    redo = left_in(directory, TOPIC_IDS).get(key)
     return None if redo is None else redo.at(offset)
 
 
@@ -103,17 +98,17 @@ def test_a_log_may_have_the_first_batches_of_a_tail(made, tmp_path):
 
 def test_other_topics_are_none_of_its_business(made, tmp_path):
     made.append([tail(KEY, 0), tail(OTHER_KEY, 0)])
-    assert load(tmp_path, {OTHER_ID}).left.keys() == {OTHER_KEY}
+    assert left_in(tmp_path, {OTHER_ID}).keys() == {OTHER_KEY}
 
 
 def test_without_files_there_is_nothing(tmp_path):
-    assert load(tmp_path).left == {}
+    assert left_in(tmp_path, TOPIC_IDS) == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 10, bytes(4096), b"BjC1", b"BjC1" + b"\xff" * 200, b"no" * 2000])
 def test_what_is_no_journal_is_nothing(tmp_path, content):
     (tmp_path / FILE_NAMES[0]).write_bytes(content)
-    assert load(tmp_path).left == {}
+    assert left_in(tmp_path, TOPIC_IDS) == {}
 
 
 def test_of_a_group_that_was_not_wholly_written_only_what_is_true_is_found(made, tmp_path):
@@ -227,7 +222,7 @@ def test_it_is_made_anew_only_when_the_logs_have_what_a_crash_left(made, logs, t
     logs.synced[KEY] = 3
     assert loaded.can_begin
     make(loaded)
-    assert load(tmp_path).left == {}
+    assert left_in(tmp_path, TOPIC_IDS) == {}
     loaded.close()
 
 
@@ -282,6 +277,8 @@ def test_several_logs_are_committed_together_and_recovered_from_that(process, ca
     paths = [log._active.path(".log") for log in logs]
     data_dir.flusher.leave()
     process.crash()
+    notes = [finding.text for finding in check(process.path).findings]
+    assert notes == ["has batches of 2 partitions; the next start writes what they lost"]
     os.truncate(paths[0], synced_bytes)
     content = bytearray(paths[1].read_bytes())
     content[synced_bytes + 20 : synced_bytes + 70] = bytes(50)

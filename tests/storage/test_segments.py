@@ -433,6 +433,23 @@ def test_a_log_that_has_more_to_sync_than_its_last_batches_has_no_tail(log):
     assert log.tail() is None
 
 
+def test_a_tail_is_of_one_leader(log):
+    """A sync that began before the second one covers the file of the epochs, but not all batches of the first."""
+    log.key = (TOPIC_ID, 0)
+    append(log, batch())
+    sync(log)
+    append(log, batch(), leader_epoch=1)
+    job = log.sync_job()
+    append(log, batch(), leader_epoch=1)
+    append(log, batch(), leader_epoch=2)
+    job.work()
+    job.finish()
+    assert not log.epochs.is_dirty
+    assert log.tail() is None
+    sync(log)
+    assert tail_of(log).base_offset == 4
+
+
 def test_what_is_too_long_for_the_journal_is_no_tail(tmp_path):
     log = LogFolder(tmp_path / "data").open()
     log.key = (TOPIC_ID, 0)

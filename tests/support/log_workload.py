@@ -28,7 +28,7 @@ from .power import Disk, Stopped
 PARTITIONS = 2
 IDEMPOTENT, TRANSACTIONAL = (0, 1), (11, 12, 13)
 # So that its files take turns.
-JOURNAL_BYTES = 8192
+JOURNAL_BYTES = 2000
 # How often the owner of the logs does something while the flusher's thread is at work.
 INTERLEAVED_PROBABILITY = 0.08
 
@@ -385,3 +385,22 @@ OWNER: Actions = [
     (Workload.check, 1),
 ]
 ACTIONS: Actions = [*OWNER, (Workload.flush, 12), (Workload.remove, 3)]
+
+
+class CommittingWorkload(Workload):
+    """Has the logs committed together all the time, so that the journal has most of what was acknowledged."""
+
+    def __init__(self, path: Path, random: Random, complaints: Complaints) -> None:
+        super().__init__(path, random, complaints)
+        self.settings.segment_bytes = 20_000
+        self.actions = [
+            (Workload.append, 15),
+            (Workload.append_idempotent, 5),
+            (Workload.append_transactional, 1),
+            (Workload.end_transaction, 1),
+            (Workload.sync_all, 20),
+            (Workload.hear, 40),
+            (Workload.deliver, 4),
+            (Workload.flush, 4),
+            (Workload.delete, 1),
+        ]

@@ -11,6 +11,7 @@ from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.checker import Finding, check
 from barnabas.storage.clock import Clock, ManualClock
 from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE, DataDir
+from barnabas.storage.journal import Redo
 from barnabas.storage.log import Appended
 from barnabas.storage.recovery import open_log, unlink_all
 from barnabas.storage.segment import Segment
@@ -126,7 +127,13 @@ class LogFolder:
         catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", 1, 0, {})))
         catalog.close()
 
-    def open(self, recovery_point: int | None = None, log_start_offset: int = 0, gaps_end: int = 0) -> SegmentedLog:
+    def open(
+        self,
+        recovery_point: int | None = None,
+        log_start_offset: int = 0,
+        gaps_end: int = 0,
+        redo: Redo | None = None,
+    ) -> SegmentedLog:
         """``recovery_point``: None after a clean stop."""
         (self.path / CLEAN_FILE).unlink(missing_ok=True)
         return open_log(
@@ -138,6 +145,7 @@ class LogFolder:
             log_start_offset,
             lambda log, segments: self.on_retire(log, segments),
             gaps_end=gaps_end,
+            redo=redo,
         )
 
     def close(self, log: SegmentedLog) -> None:
