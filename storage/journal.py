@@ -8,7 +8,7 @@ import errno
 import logging
 import os
 import struct
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,6 +47,9 @@ class Redo:
 
     def add(self, tail: Tail) -> None:
         self._tails[tail.base_offset] = tail
+
+    def tails(self) -> Collection[Tail]:
+        return self._tails.values()
 
     @property
     def end_offset(self) -> int:

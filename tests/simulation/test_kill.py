@@ -27,8 +27,10 @@ from support.process import BrokerProcess
 from support.wire import Wire
 
 from barnabas.storage.catalog.sqlite import SqliteCatalog
+from barnabas.storage.checkpoints import read_offsets
 from barnabas.storage.clock import SystemClock
-from barnabas.storage.datadir import CATALOG_FILE
+from barnabas.storage.datadir import CATALOG_FILE, RECOVERY_POINTS_FILE
+from barnabas.storage.journal import left_in
 
 PARTITIONS = 3
 DURABLE = ("-c", "barnabas.acknowledge.durable=true")
@@ -163,6 +165,25 @@ class Load:
         check(copy)
         shutil.rmtree(copy)
 
+    def lose_what_the_journal_has(self) -> int:
+        """Take from the logs what they may lose with the power, and return how many bytes that is."""
+        data_dir = self.broker.data_dir
+        catalog = SqliteCatalog(data_dir / CATALOG_FILE, SystemClock())
+        topic_ids = {topic.topic_id for topic in catalog.topics()}
+        catalog.close()
+        synced = read_offsets(data_dir / RECOVERY_POINTS_FILE)
+        lost = 0
+        for (_, partition), redo in left_in(data_dir, topic_ids).items():
+            for path in (data_dir / f"{self.topic.name}-{partition}").glob("*.log"):
+                content = bytearray(path.read_bytes())
+                for tail in redo.tails():
+                    position = content.find(tail.batches)
+                    if position >= 0 and tail.base_offset >= synced.get((self.topic.name, partition), 0):
+                        content[position : position + len(tail.batches)] = bytes(len(tail.batches))
+                        lost += len(tail.batches)
+                path.write_bytes(content)
+        return lost
+
     def check_that_nothing_was_recovered(self) -> None:
         """Raises AssertionError when any start was not clean; each of those begins new leader epochs."""
         lines = self.broker.log.read_text().splitlines()
@@ -214,6 +235,22 @@ def test_what_was_acknowledged_survives_a_kill_once_and_in_order(load: Load, kil
         load.broker.start()
         load.compare()
     load.run()
+    load.finish()
+    assert load.broker.stop() == 0
+    check(load.broker.data_dir)
+
+
+@pytest.mark.parametrize(("load", "kills"), [(DURABLE, 2), pytest.param(DURABLE, 20, marks=slow)], indirect=["load"])
+def test_what_the_journal_has_need_not_be_in_the_logs(load: Load, kills):
+    load.run(0.5, 0.7)
+    lost = 0
+    for _ in range(kills):
+        load.run()
+        load.broker.kill()
+        lost += load.lose_what_the_journal_has()
+        load.broker.start()
+        load.compare()
+    assert lost > 1000
     load.finish()
     assert load.broker.stop() == 0
     check(load.broker.data_dir)
