@@ -152,9 +152,8 @@ def marker(producer_id: int, is_commit: bool) -> Step:
 
 
 def sync(workload: Workload, log: SegmentedLog, model: LogModel) -> None:
-    """Both logs."""
-    for each in zip(workload.logs, workload.models, strict=True):
-        workload.sync(*each)
+    """Both logs, together."""
+    workload.sync_all()
     finish(workload)
 
 
@@ -182,9 +181,9 @@ PART: list[Step] = [
     *(data(-1), data(11), data(0), data(12), marker(11, False), data(1, partition=1), sync),
     *(data(-1), data(0), data(11), data(-1), marker(12, True), marker(11, False), FaultyWorkload.leader_changes),
     *(data(-1), data(-1), FaultyWorkload.checkpoint, finish, data(13), data(0), data(-1), delete(4), finish),
-    *(data(1, partition=1), data(-1), marker(13, False), sync, data(-1)),
+    *(data(1, partition=1), data(-1), marker(13, False), sync, data(-1), data(1, partition=1), sync, data(-1)),
 ]
-SCRIPT: list[Step] = [*PART, FaultyWorkload.restart, *PART[-11:], sync]
+SCRIPT: list[Step] = [*PART, FaultyWorkload.restart, *PART[-14:], sync]
 
 
 def outcomes(
