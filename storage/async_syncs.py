@@ -105,6 +105,8 @@ class AsyncSyncs:
         """
         with suppress(BlockingIOError):
             os.eventfd_read(self.told)
+        if self._has_lost_track:
+            return []
         call, least = (self._wait, 1) if must_wait else (self._call, 0)
         count = call(self._calls.getevents, self._context, least, self.SYNCS_MAX, self._events, None)
         if count < 0 and (number := ctypes.get_errno()) != errno.EINTR:

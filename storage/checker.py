@@ -140,9 +140,14 @@ class _Walk:
             return {}
 
     def _tell_of_journal(self, topic_ids: set[bytes]) -> None:
-        if not self.was_clean and (left := left_in(self.path, topic_ids)):
-            path = self.path / JOURNAL_FILES[0]
-            self.note(path, f"has batches of {len(left)} partitions; the next start writes what they lost")
+        path = self.path / JOURNAL_FILES[0]
+        try:
+            left = [key for key in left_in(self.path) if key[0] in topic_ids]
+        except StorageError as error:
+            self.problem(path, str(error))
+        else:
+            if left and not self.was_clean:
+                self.note(path, f"has batches of {len(left)} partitions; the next start writes what they lost")
 
     def _readable(self, path: Path, read: Callable[[Path], object]) -> bool:
         try:

@@ -21,14 +21,14 @@ from .clock import Clock
 from .disposal import Disposal, unlink_segments
 from .errors import FULL, CatalogError, DataDirLocked, LogOffline, StorageError
 from .flusher import Flusher
-from .journal import Journal
+from .journal import Journal, Redo, left_in
 from .log import NEVER, LogSettings
 from .log_starts import LogStarts
 from .mapped_file import FilePool
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
 from .segments import SegmentedLog
-from .sync_job import Key, Syncable, SyncJob
+from .sync_job import LogId, Syncable, SyncJob
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class DataDir:
         self.path = path
         self._clock = clock
         self.logs: dict[tuple[str, int], SegmentedLog] = {}
-        self._by_key: dict[Key, SegmentedLog] = {}
+        self._by_key: dict[LogId, SegmentedLog] = {}
         self._complained_s = float("-inf")
         self._flush_at: dict[SegmentedLog, float] = {}
         try:
@@ -75,11 +75,9 @@ class DataDir:
                 self._recovery_points = self._read_recovery_points()
                 self._log_starts = LogStarts(path / LOG_STARTS_FILE)
                 self._clean_offsets = self._read_clean_offsets()
-                self._journal = Journal(path, self._has_all, self._sync_all)
-                if self.was_clean:
+                self._journal = Journal(path, self._left_in_journal(), self._has_all, self._sync_logs)
+                if not self._journal.left:
                     self._journal.remove()
-                else:
-                    self._journal.load({topic.topic_id for topic in self.catalog.topics()})
                 files.unlink(path / CLEAN_FILE)
                 files.sync_directory(path)  # the mark must not come back after a power failure
             except BaseException:
@@ -102,6 +100,16 @@ class DataDir:
             logger.warning("%s; checking the logs from their beginning", error)
             self.was_clean = self._has_recovery_points = False
             return {}
+
+    def _left_in_journal(self) -> dict[LogId, Redo]:
+        """Return what logs may have lost in a crash: ours, and those of folders that are no topic's yet."""
+        left = left_in(self.path)
+        known = {topic.topic_id for topic in self.catalog.topics()}
+        wanted = set() if self.was_clean else known
+        if any(topic_id not in known for topic_id, _ in left):
+            unknown = {topic_id_in(folder) for _, _, folder in folders(self.path)} - known
+            wanted |= {topic_id for topic_id in unknown if topic_id is not None}
+        return {key: redo for key, redo in left.items() if key[0] in wanted}
 
     def _read_clean_offsets(self) -> dict[tuple[str, int], int]:
         try:
@@ -204,15 +212,18 @@ class DataDir:
         unique = self._clock.random_bytes(16).hex()
         return f"{name[: _FOLDER_NAME_MAX - len(unique) - len(suffix) - 1]}.{unique}{suffix}"
 
-    def remove_log(self, topic: str, partition: int) -> None:
-        """Delete a partition's folder: out of sight at once, from the disk in the background."""
+    def remove_log(self, topic: str, partition: int, topic_id: bytes | None = None) -> None:
+        """Delete a partition's folder: out of sight at once, from the disk in the background.
+
+        ``topic_id``: for one whose log was not opened.
+        """
         log = self.logs.pop((topic, partition), None)
         if log is not None:
             self._flush_at.pop(log, None)
             if log.key is not None:
                 self._by_key.pop(log.key, None)
-        elif self._journal.left:
-            self._journal.forget((topic_id_in(self.path / f"{topic}-{partition}"), partition))
+        elif topic_id is not None:
+            self._journal.forget((topic_id, partition))
         self._recovery_points.pop((topic, partition), None)
         self._clean_offsets.pop((topic, partition), None)
         if self._log_starts.forget((topic, partition)):
@@ -236,12 +247,12 @@ class DataDir:
             delay_ms = log.settings.file_delete_delay_ms
         self.disposal.remove(partial(files.remove_tree, gone), delay_ms)
 
-    def _has_all(self, key: Key, end_offset: int) -> bool:
+    def _has_all(self, key: LogId, end_offset: int) -> bool:
         """Say whether a log's own files have all before an offset on the disk, or the log is not there any more."""
         log = self._by_key.get(key)
         return log is None or log.recovery_point >= end_offset
 
-    def _sync_all(self, keys: Iterable[Key]) -> None:
+    def _sync_logs(self, keys: Iterable[LogId]) -> None:
         for key in keys:
             log = self._by_key.get(key)
             if log is not None and log.is_dirty:
@@ -290,6 +301,7 @@ class DataDir:
         """Request a sync of every log whose ``flush.ms`` has passed, and of the catalog when much was committed;
         remove the files whose time has come."""
         self.disposal.remove_due()
+        self._journal.tidy()
         if self.catalog.is_grown:
             self.flusher.request(self.catalog)
         now = self._clock.monotonic()
@@ -363,7 +375,8 @@ class DataDir:
             self.catalog.close()
             self._journal.close()
             if clean:
-                self._journal.remove()
+                if not self._journal.left:
+                    self._journal.remove()
                 files.replace(self.path / CLEAN_FILE, b'{"version":0,"brokerEpoch":-1}', is_synced=True)
         except (OSError, CatalogError) as error:
             logger.error("cannot close %s cleanly: %s", self.path, error)

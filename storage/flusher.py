@@ -77,6 +77,8 @@ class Flusher:
 
     def share(self, target: Syncable, done: Done) -> bool:
         """As ``request``, if others have to come to an end before; say whether that is so."""
+        if self._loop is None:
+            return False
         if target in self._in_kernel or (self._gate in self._begun and isinstance(target, Journaled)):
             self._later.setdefault(target, []).append(done)
             return True
@@ -86,8 +88,8 @@ class Flusher:
         """As ``request``, many at once; ``wanted`` is the flusher's afterwards."""
         if self._loop is not None:
             wanted = self._begin(wanted)
-            self._in_thread |= wanted
         if wanted:
+            self._in_thread |= wanted
             self._thread.request_all(wanted)
 
     def stop(self) -> None:
@@ -96,19 +98,20 @@ class Flusher:
         May be called from another thread than the owner's, after ``leave``.
         """
         if self._kernel is not None:
+            ended = []
             while self._begun:
-                for number, error in self._kernel.ended(must_wait=True):
-                    begun = self._begun.pop(number)
-                    if error is None:
-                        self._in_owner(partial(self._note_end, begun, None))
-                    elif isinstance(begun, _Alone):
-                        begun.job.fail(error)  # before it is synced again: the owner may hear of it only then
-                        self._in_owner(partial(self._note_end, begun, error))
-                    else:
-                        self._note_end(begun, error)
+                ended += [(self._begun.pop(number), error) for number, error in self._kernel.ended(must_wait=True)]
             self._kernel.close()
-        if self._later:
-            self._thread.request_all(self._later)
+            for begun, error in ended:
+                if error is not None and isinstance(begun, _Alone):
+                    begun.job.fail(error)  # before it is synced again: the owner may hear of it only then
+                if error is None or isinstance(begun, _Alone):
+                    self._in_owner(partial(self._note_end, begun, error))
+                else:
+                    self._note_end(begun, error)
+        later, self._later = self._later, {}
+        if later:
+            self._thread.request_all(later)
         self._thread.stop()
 
     def _begin(self, wanted: Wanted) -> Wanted:
@@ -134,11 +137,11 @@ class Flusher:
         journal = self._journal
         assert journal is not None
         if not journal.is_ready:
-            if len(wanted) > 1 and journal.can_begin and journal not in self._in_thread:
-                self.request(journal)
-            return wanted
+            several = sum(isinstance(target, Journaled) and bool(waiting) for target, waiting in wanted.items()) > 1
+            return {**wanted, journal: []} if several and journal.begin() else wanted
         rest: Wanted = {}
-        found: list[tuple[Journaled, Tail, list[Done]]] = []
+        found: list[_Together] = []
+        kept: list[list[Done]] = []
         for target, waiting in wanted.items():
             if not waiting or not isinstance(target, Journaled):
                 rest[target] = waiting
@@ -147,27 +150,31 @@ class Flusher:
             elif (tail := target.tail()) is None:
                 rest[target] = waiting
             elif not tail.batches:  # it was committed for others
-                _tell_all(waiting, None)
+                target.keep(tail)
+                kept.append(waiting)
             else:
                 found.append((target, tail, waiting))
-        if len(found) == 1 and found[0][0] not in self._in_thread:
+        if len(found) == 1 and found[0][0] not in self._in_thread and found[0][0] not in self._in_kernel:
             target, _, waiting = found[0]
-            if target in self._in_kernel or not self._begin_alone(target, waiting, is_gate=True):
+            if not self._begin_alone(target, waiting, is_gate=True):
                 rest[target] = waiting
-            return rest
-        count = journal.append([tail for _, tail, _ in found]) if found else 0
+        elif found:
+            rest |= self._write(found, journal)
+        for waiting in kept:
+            _tell_all(waiting, None)
+        return rest
+
+    def _write(self, found: list[_Together], journal: Journal) -> Wanted:
+        """Write to the journal and begin to sync it; return what cannot be committed that way."""
+        count = journal.append([tail for _, tail, _ in found])
         number = self._begin_sync(journal.descriptor) if count else None
         if number is None:
-            count = 0
-        else:
-            self._gate = number
-            self._begun[number] = found[:count]
+            return {target: waiting for target, _, waiting in found}
+        self._gate = number
+        self._begun[number] = found[:count]
         for target, _, waiting in found[count:]:
-            if count:
-                self._postpone(target, waiting)
-            else:
-                rest[target] = waiting
-        return rest
+            self._postpone(target, waiting)
+        return {}
 
     def _begin_alone(self, target: Syncable, waiting: list[Done], is_gate: bool = False) -> bool:
         """Sync what is in one file, now or when the kernel has ended something; say whether it will."""
@@ -194,24 +201,26 @@ class Flusher:
         """Begin to sync a file and return a number for that, None when the kernel cannot."""
         if self._kernel is None and self._loop is not None:
             try:
-                self._kernel = files.async_syncs()
+                kernel = files.async_syncs()
+                self._loop.add_reader(kernel.told, self._take_note)
             except OSError as error:
-                logger.debug("syncs are not done by the kernel: %s", error)
+                logger.info("syncs are not done by the kernel: %s", error)
                 self._loop = None
             else:
-                self._loop.add_reader(self._kernel.told, self._take_note)
+                self._kernel = kernel
         return None if self._kernel is None else self._kernel.begin(descriptor)
 
     def _take_note(self) -> None:
         """Hear what the kernel has done, and go on with what waits for that."""
         assert self._kernel is not None
-        for number, error in self._kernel.ended():
-            self._note_end(self._begun.pop(number), error)
+        # All of them before anybody is told, who may have others begun.
+        for begun, error in [(self._begun.pop(number), error) for number, error in self._kernel.ended()]:
+            self._note_end(begun, error)
         later, self._later = self._later, {}
         if later:
             self.request_all(later)
 
-    def _note_end(self, begun: "_Alone | list[_Together]", error: OSError | None) -> None:
+    def _note_end(self, begun: _Alone | list[_Together], error: OSError | None) -> None:
         if isinstance(begun, _Alone):
             self._in_kernel.remove(begun.target)
             _told(begun.job, error, begun.waiting)

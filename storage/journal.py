@@ -8,7 +8,7 @@ import errno
 import logging
 import os
 import struct
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..protocol.records import BatchCorrupt, crc32c, read_header, verify
 from ..protocol.records.batch import ATTRIBUTES_OFFSET
 from . import files
 from .errors import StorageError
-from .sync_job import Key, SyncJob, Tail
+from .sync_job import LogId, SyncJob, Tail
 
 logger = logging.getLogger(__name__)
 
@@ -55,60 +55,76 @@ class Redo:
     def end_offset(self) -> int:
         return max(tail.end_offset for tail in self._tails.values())
 
-    def at(self, offset: int) -> Tail | None:
-        """Return batches from the one on that begins at ``offset``, None when there is none."""
+    def at(self, offset: int, epoch_min: int = -1) -> Tail | None:
+        """Return batches from the one on that begins at ``offset``, None when there is none.
+
+        Those of a leader epoch before ``epoch_min`` are of another time: each process that did not end well is
+        followed by a new leader.
+        """
         tail = self._tails.get(offset)
         if tail is None:
             around = (tail for tail in self._tails.values() if tail.base_offset < offset < tail.end_offset)
             tail = next(around, None)
-        return None if tail is None else _sound_part(tail, offset)
+        return None if tail is None else _sound_part(tail, offset, epoch_min)
 
 
 class Journal:
     """The journal of a data directory; it belongs to the thread that owns the logs.
 
-    ``has_all`` says whether a log has on the disk what it had up to an offset, or is not there any more; ``on_full``
-    is called with the logs whose batches fill a file, so that they are synced. ``left``: what a crash has left.
+    ``left``: what a crash has left of logs that were not opened since. ``has_all`` says whether a log has on the disk
+    what it had up to an offset, or is not there any more; ``sync_logs`` has some brought there.
     """
 
     def __init__(
-        self, directory: Path, has_all: Callable[[Key, int], bool], on_full: Callable[[Iterable[Key]], None]
+        self,
+        directory: Path,
+        left: dict[LogId, Redo],
+        has_all: Callable[[LogId, int], bool],
+        sync_logs: Callable[[Iterable[LogId]], None],
     ) -> None:
         self._directory = directory
+        self.left = left
         self._has_all = has_all
-        self._on_full = on_full
-        self._descriptors: list[int] = []
+        self._sync_logs = sync_logs
+        self._has_left_over = bool(left)
+        self._is_begun = False
         self._is_broken = False
+        self._descriptors: list[int] = []
         self._generation = 1
         self._position = 0
-        # The file that is written, and up to where each log has batches in each.
+        # The file that is written, and up to where each log has batches in each; of those that a crash has left, the
+        # first has all.
         self._current = 0
-        self._held: tuple[dict[Key, int], dict[Key, int]] = ({}, {})
-        self.left: dict[Key, Redo] = {}
+        self._held: tuple[dict[LogId, int], dict[LogId, int]] = ({}, {})
 
-    def load(self, topic_ids: Container[bytes]) -> None:
-        """Find what the logs of some topics may have lost in a crash."""
-        self.left = left_in(self._directory, topic_ids)
-
-    def recovered(self, key: Key, log_end_offset: int) -> None:
+    def recovered(self, key: LogId, log_end_offset: int) -> None:
         """A log was opened and has what was left for it, as far as that was possible."""
         redo = self.left.pop(key, None)
         if redo is not None:
             self._held[0][key] = min(redo.end_offset, log_end_offset)
 
-    def forget(self, key: tuple[bytes | None, int]) -> None:
+    def forget(self, key: LogId) -> None:
         """A log was deleted."""
-        self.left.pop(key, None)  # type: ignore[arg-type]
+        self.left.pop(key, None)
+
+    def tidy(self) -> None:
+        """Remove what a crash has left, once the logs have it."""
+        if self._has_left_over and not self._is_begun and not self.left and self._settle(self._held[0]):
+            self._has_left_over = False
+            with suppress(OSError):
+                self.remove()
 
     @property
     def is_ready(self) -> bool:
         """Say whether it can be written."""
         return bool(self._descriptors)
 
-    @property
-    def can_begin(self) -> bool:
-        """Say whether it may be made, because nothing needs the one of before."""
-        return not (self._is_broken or self._descriptors or self.left) and self._is_free(self._held[0])
+    def begin(self) -> bool:
+        """Say, once, that its files may be made: nobody needs those of before. The caller has that done."""
+        if self._is_begun or self.left or not self._settle(self._held[0]):
+            return False
+        self._is_begun = True
+        return True
 
     def sync_job(self) -> SyncJob:
         """Return how to make the files, of zeros: what is written over them is sooner on the disk."""
@@ -132,13 +148,10 @@ class Journal:
             self._descriptors = made
 
         def fail(error: OSError) -> StorageError:
-            self._is_broken = True
             logger.warning("there is no journal, each log is synced by itself: %s", error)
-            for descriptor in made:
-                files.close(descriptor)
-            for name in FILE_NAMES:
-                with suppress(OSError):
-                    files.unlink(self._directory / name)
+            _close_all(made)
+            with suppress(OSError):
+                self.remove()
             return StorageError(str(error))
 
         return SyncJob(work, finish, fail)
@@ -189,19 +202,20 @@ class Journal:
         self._is_broken = True
         self.close()
         for held in self._held:
-            self._on_full(held)
+            self._sync_logs(held)
 
     def _take_turns(self) -> bool:
         """Go on at the beginning of the other file, if the logs have all that is in it."""
-        if not self._is_free(self._held[1 - self._current]):
+        if not self._settle(self._held[1 - self._current]):
             return False
-        self._on_full(self._held[self._current])
+        self._sync_logs(self._held[self._current])
         self._current = 1 - self._current
         self._generation += 1
         self._position = 0
         return True
 
-    def _is_free(self, held: dict[Key, int]) -> bool:
+    def _settle(self, held: dict[LogId, int]) -> bool:
+        """Forget of a file the logs that have all of it on the disk themselves, and say whether those were all."""
         while held:
             key, end_offset = next(iter(held.items()))
             if not self._has_all(key, end_offset):
@@ -212,8 +226,7 @@ class Journal:
     def close(self) -> None:
         """Let go of the files."""
         descriptors, self._descriptors = self._descriptors, []
-        for descriptor in descriptors:
-            files.close(descriptor)
+        _close_all(descriptors)
 
     def remove(self) -> None:
         """Remove the files: nobody needs what is in them. Raises OSError."""
@@ -221,8 +234,14 @@ class Journal:
             files.unlink(self._directory / name)
 
 
-def left_in(directory: Path, topic_ids: Container[bytes]) -> dict[Key, Redo]:
-    """Return what the journal in a directory has of the logs of some topics."""
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        with suppress(OSError):  # what was to be synced was
+            files.close(descriptor)
+
+
+def left_in(directory: Path) -> dict[LogId, Redo]:
+    """Return what the journal in a directory has. Raises StorageError when it cannot be read."""
     generations = []
     for name in FILE_NAMES:
         try:
@@ -230,12 +249,14 @@ def left_in(directory: Path, topic_ids: Container[bytes]) -> dict[Key, Redo]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            logger.error("cannot read %s, what was acknowledged may be lost: %s", directory / name, error)
-    left: dict[Key, Redo] = {}
+            raise StorageError(
+                f"cannot read {directory / name}, which may have records that are nowhere else: {error.strerror}"
+                " (move it away to start without them)"
+            ) from error
+    left: dict[LogId, Redo] = {}
     for _, tails in sorted(generations, key=lambda read: read[0]):
         for tail in tails:
-            if tail.key[0] in topic_ids:
-                left.setdefault(tail.key, Redo()).add(tail)
+            left.setdefault(tail.key, Redo()).add(tail)
     return left
 
 
@@ -266,7 +287,7 @@ def _read(content: bytes) -> tuple[int, list[Tail]]:
     return generation, tails
 
 
-def _sound_part(tail: Tail, offset: int) -> Tail | None:
+def _sound_part(tail: Tail, offset: int, epoch_min: int) -> Tail | None:
     """Return the batches from the one at ``offset`` to the last that is whole: nobody was told of the others.
 
     They are one behind the other, and of one leader.
@@ -277,7 +298,7 @@ def _sound_part(tail: Tail, offset: int) -> Tail | None:
         epoch = read_header(tail.batches).partition_leader_epoch
         while end < len(tail.batches):
             header = read_header(tail.batches, end)
-            if header.base_offset != expected or header.partition_leader_epoch != epoch:
+            if header.base_offset != expected or header.partition_leader_epoch != epoch or epoch < epoch_min:
                 break
             verify(tail.batches[end : end + header.size_bytes])
             expected = header.next_offset

@@ -192,7 +192,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
     """
     # One that ends at the recovery point as well: its length may have been changed since, for its map.
     first = max((i for i, segment in enumerate(segments) if segment.base_offset < recovery_point), default=0)
-    end = segments[first].base_offset
+    end, epoch = segments[first].base_offset, -1
     for number in range(first, len(segments)):
         segment = segments[number]
         if segment.base_offset < end or segment.base_offset > max(end, gaps_end):
@@ -204,16 +204,17 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
             del segments[number:]
             break
         trusted = segment.load_indexes(recovery_point) if number == first else 0
-        segment_end, damage = _check(segment, trusted, end)
-        if damage is not None and trusted:
+        checked = _check(segment, trusted, end, epoch)
+        if checked.damage is not None and trusted:
             # Where there is some damage there may be more, also in what was known to be on disk.
-            segment_end, damage = _check(segment, 0, end)
+            checked = _check(segment, 0, end, epoch)
         limit = next((segment.base_offset for segment in segments[number + 1 :]), NEVER)
         end = -1
-        while end < segment_end:
-            end = segment_end
-            if (redone := _write_again(segment, damage, end, limit, redo)) is not None:
-                segment_end, damage = _check(segment, redone, end)
+        while end < checked.end:
+            end = checked.end
+            if (redone := _write_again(segment, checked, limit, redo)) is not None:
+                checked = _check(segment, redone, end, checked.epoch)
+        epoch, damage = checked.epoch, checked.damage
         follower = next((segment.base_offset for segment in segments[number + 1 :]), end)
         if damage is not None and follower == end and is_blank(segment, damage.position):
             segment.truncate(damage.position)  # it was allocated ahead
@@ -224,13 +225,14 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
     return end
 
 
-def _write_again(segment: Segment, damage: Damage | None, offset: int, limit: int, redo: Redo) -> int | None:
-    """Write what a segment has lost from ``offset`` on, and return the position of it; None if it is not known.
+def _write_again(segment: Segment, checked: "_Checked", limit: int, redo: Redo) -> int | None:
+    """Write what a segment has lost behind its sound batches, and return the position of it; None if it is not known.
 
     It goes where it was: what is written over may be the same batches.
     """
-    start = position = segment.size if damage is None else damage.position
-    while (tail := redo.at(offset)) is not None and tail.end_offset <= limit:
+    start = position = segment.size if checked.damage is None else checked.damage.position
+    offset = checked.end
+    while (tail := redo.at(offset, checked.epoch)) is not None and tail.end_offset <= limit:
         files.write_all(segment.file.fd, tail.batches, position)
         position += len(tail.batches)
         offset = tail.end_offset
@@ -242,23 +244,32 @@ def _write_again(segment: Segment, damage: Damage | None, offset: int, limit: in
     return start
 
 
-def _check(segment: Segment, start: int, expected_offset: int) -> tuple[int, Damage | None]:
-    """Verify and index every batch from ``start`` on; return the offset behind the last sound one."""
+class _Checked(NamedTuple):
+    """What is sound of a segment: the offset behind it, the leader epoch of its last batch, and what follows."""
+
+    end: int
+    epoch: int
+    damage: Damage | None
+
+
+def _check(segment: Segment, start: int, expected_offset: int, epoch: int) -> _Checked:
+    """Verify and index every batch from ``start`` on. ``epoch``: the leader epoch of the batch before."""
     if not start:
         segment.use_indexes(OffsetIndex(), TimeIndex())
     end = max(expected_offset, segment.base_offset)
     gap: int | None = None
     for found in sound_batches(segment, start, segment.base_offset):
         if isinstance(found, Damage):
-            return end, found
+            return _Checked(end, epoch, found)
         position, header = found
+        epoch = header.partition_leader_epoch
         if gap is None and header.base_offset > expected_offset and (position > start or not start):
             gap = expected_offset
         segment.note(position, header.size_bytes, header.last_offset, header.max_timestamp, INDEX_INTERVAL_BYTES)
         end = expected_offset = header.next_offset
     if gap is not None:
         logger.warning("%s: no record has offset %d; only compaction leaves gaps", segment.path(LOG_SUFFIX), gap)
-    return end, None
+    return _Checked(end, epoch, None)
 
 
 def sound_batches(

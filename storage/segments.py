@@ -25,7 +25,7 @@ from .mapped_file import FilePool
 from .producers import ProducerStates
 from .reading import ReadableLog
 from .segment import DELETED_MARK, SNAPSHOT_SUFFIX, Segment, file_name
-from .sync_job import Journaled, Key, SyncJob, Tail
+from .sync_job import Journaled, LogId, SyncJob, Tail
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class SegmentedLog(ReadableLog, Journaled):
         self.epochs = epochs
         self.recovery_point = self.durable_offset = log_end_offset
         # By which a journal knows the log; None: it is in none.
-        self.key: Key | None = None
+        self.key: LogId | None = None
         # Up to where in the growing segment all is on the disk, in its file or in the journal; -1: not known.
         self._kept_until = -1
         # Whether the journal had it the last time, so that its own file is not waited for.
@@ -298,6 +298,7 @@ class SegmentedLog(ReadableLog, Journaled):
             except OSError as error:
                 # The kernel drops what it could not write and says so once: the next sync would succeed. So this has
                 # to be known before the next, and it does not pass even if all that was missing is space.
+                self._named_until = -1  # of new names that were found there may be no second word
                 fail(error)
                 raise
             if rolled:

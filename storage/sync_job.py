@@ -29,7 +29,7 @@ class Syncable(Protocol):
 
 
 # Topic id and partition.
-Key = tuple[bytes, int]
+LogId = tuple[bytes, int]
 
 
 class Tail(NamedTuple):
@@ -38,7 +38,7 @@ class Tail(NamedTuple):
     They lie in one segment and are of one leader epoch. ``position``: where they end in their file.
     """
 
-    key: Key
+    key: LogId
     base_offset: int
     end_offset: int
     batches: memoryview

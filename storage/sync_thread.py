@@ -24,7 +24,9 @@ class SyncThread:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._requests: SimpleQueue[Wanted | None] = SimpleQueue()
-        self._pending: dict[Syncable, list[list[Done]]] = {}  # the thread's own
+        # The thread's own: what somebody waits for, and the rest.
+        self._awaited: dict[Syncable, list[list[Done]]] = {}
+        self._others: dict[Syncable, list[list[Done]]] = {}
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -34,8 +36,9 @@ class SyncThread:
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
-                    self._thread.start()
+                    thread = threading.Thread(target=self._run, name="flusher", daemon=True)
+                    thread.start()
+                    self._thread = thread
 
     def stop(self) -> None:
         """Finish what was requested and end the thread; blocks. What is requested afterwards is not done."""
@@ -46,29 +49,35 @@ class SyncThread:
     def _run(self) -> None:
         is_stopping = False
         while True:
-            while not is_stopping and (not self._pending or not self._requests.empty()):
+            while not is_stopping and (self._is_idle() or not self._requests.empty()):
                 wanted = self._requests.get()
                 if wanted is None:
                     is_stopping = True
                     break
                 self._note(wanted)
-            if not self._pending:
+            if self._is_idle():
                 break
             self._turn()
 
+    def _is_idle(self) -> bool:
+        return not (self._awaited or self._others)
+
     def _note(self, wanted: Wanted) -> None:
         for target, waiting in wanted.items():
-            self._pending.setdefault(target, []).append(waiting)
+            if waiting and target in self._others:
+                self._awaited[target] = self._others.pop(target)
+            pending = self._awaited if waiting or target in self._awaited else self._others
+            pending.setdefault(target, []).append(waiting)
 
     def _turn(self) -> None:
         """Sync what somebody waits for, and one of the others: a checkpoint of a thousand logs must not hold up the
         one that is waited for."""
-        pending = self._pending
-        background = next((target for target, requests in pending.items() if not any(requests)), None)
-        for target in [target for target, requests in pending.items() if any(requests)]:
-            self._sync(target, pending.pop(target))
-        if background is not None:
-            self._sync(background, pending.pop(background))
+        awaited, self._awaited = self._awaited, {}
+        for target, requests in awaited.items():
+            self._sync(target, requests)
+        if self._others:
+            target = next(iter(self._others))
+            self._sync(target, self._others.pop(target))
 
     def _sync(self, target: Syncable, requests: list[list[Done]]) -> None:
         job: SyncJob | None = None

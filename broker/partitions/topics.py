@@ -190,7 +190,7 @@ class Topics:
             self.version += 1
             del self._collisions[_collision_key(topic.name)]
             for partition in topic.partitions:
-                self._data_dir.remove_log(topic.name, partition.index)
+                self._data_dir.remove_log(topic.name, partition.index, topic.topic_id)
                 partition.forget()
 
     def _add(self, stored: StoredTopic) -> Topic:

@@ -168,12 +168,9 @@ class Load:
     def lose_what_the_journal_has(self) -> int:
         """Take from the logs what they may lose with the power, and return how many bytes that is."""
         data_dir = self.broker.data_dir
-        catalog = SqliteCatalog(data_dir / CATALOG_FILE, SystemClock())
-        topic_ids = {topic.topic_id for topic in catalog.topics()}
-        catalog.close()
         synced = read_offsets(data_dir / RECOVERY_POINTS_FILE)
         lost = 0
-        for (_, partition), redo in left_in(data_dir, topic_ids).items():
+        for (_, partition), redo in left_in(data_dir).items():
             for path in (data_dir / f"{self.topic.name}-{partition}").glob("*.log"):
                 content = bytearray(path.read_bytes())
                 for tail in redo.tails():

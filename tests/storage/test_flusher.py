@@ -195,13 +195,15 @@ class Kernel:
         self.errors: dict[int, OSError] = {}
         self.under_way: dict[int, int] = {}
         self.is_closed = False
+        self.reuses_numbers = False
         self._numbers = count()
 
     def begin(self, descriptor: int) -> int | None:
         assert descriptor not in self.under_way.values()
         if len(self.under_way) >= self.takes:
             return None
-        number = next(self._numbers)
+        free = (number for number in range(100) if number not in self.under_way)
+        number = next(free if self.reuses_numbers else self._numbers)
         self.under_way[number] = descriptor
         return number
 
@@ -301,6 +303,18 @@ def test_a_file_is_not_synced_by_the_kernel_while_the_thread_may_do_it(kernel, l
     assert waiter.wait().outcome is None
 
 
+def test_nor_one_that_was_requested_before_there_was_a_loop(kernel, flusher):
+    target, loop = FileTarget(7), Loop()
+    assert all(target.gate.acquire() for _ in range(10))
+    flusher.request(target)
+    target.wait_until_begun()
+    flusher.join(loop)
+    (waiter,) = request(flusher, target)
+    assert not kernel.under_way
+    target.let_through(2)
+    assert waiter.wait().outcome is None
+
+
 def test_nor_by_the_thread_while_the_kernel_does(kernel, loop, flusher):
     target = FileTarget(7)
     request(flusher, target)
@@ -382,10 +396,12 @@ class FakeJournal(Target):
     def __init__(self) -> None:
         super().__init__()
         self.is_ready = True
-        self.can_begin = True
         self.groups: list[list[int]] = []
         self.takes = 100
         self.let_through(10)
+
+    def begin(self) -> bool:
+        return not self.jobs
 
     def append(self, tails: list[Tail]) -> int:
         taken = tails[: self.takes]
@@ -393,7 +409,7 @@ class FakeJournal(Target):
         return len(taken)
 
     def fail(self, error: OSError) -> None:
-        self.is_ready = self.can_begin = False
+        self.is_ready = False
 
 
 class LogTarget(FileTarget, Journaled):
@@ -459,9 +475,12 @@ def test_what_was_committed_for_others_needs_no_sync(kernel, shared):
     made, flusher, _ = shared
     log = LogTarget(1)
     log.written = log.synced = 5
+    kept: list[Tail] = []
+    log.keep = kept.append  # type: ignore[method-assign]
     waiter = Waiter()
     flusher.request(log, waiter.for_(log))
     assert waiter.is_done
+    assert [tail.end_offset for tail in kept] == [5]
     assert (kernel.under_way, made.groups) == ({}, [])
 
 
@@ -532,6 +551,24 @@ def test_a_stop_waits_for_the_journal(kernel, error):
     flusher.stop()
     assert [waiter.wait().outcome for waiter in waiters] == [None, None]
     assert [log.works for log in logs] == [0 if error is None else 1] * 2
+
+
+def test_who_is_told_may_ask_again_at_once(kernel, shared):
+    """The kernel gives new ones the numbers of those that have ended."""
+    _, flusher, loop = shared
+    first, second = FileTarget(1), FileTarget(2)
+    kernel.reuses_numbers = True
+    order: list[str] = []
+
+    def again(_: Exception | None) -> None:
+        order.append("first")
+        flusher.request(first, lambda _: order.append("again"))
+
+    flusher.request_all({first: [again], second: [lambda _: order.append("second")]})
+    loop.turn()
+    assert order == ["first", "second"]
+    loop.turn()
+    assert order == ["first", "second", "again"]
 
 
 def test_the_journal_is_made_when_there_are_several_logs_to_commit(kernel, shared):

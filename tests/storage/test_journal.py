@@ -15,23 +15,23 @@ from barnabas.protocol.records import assign, read_header
 from barnabas.storage import files, journal
 from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.checker import check
+from barnabas.storage.errors import StorageError
 from barnabas.storage.flusher import Flusher
 from barnabas.storage.journal import FILE_NAMES, Journal, left_in
-from barnabas.storage.sync_job import Key, Tail
+from barnabas.storage.sync_job import LogId, Tail
 
 OTHER_ID = bytes(range(16, 32))
 KEY, OTHER_KEY = (TOPIC_ID, 0), (OTHER_ID, 3)
-TOPIC_IDS = {TOPIC_ID, OTHER_ID}
 
 
 class Logs:
     """What the owner of a journal knows: up to where each log is on the disk, and which were to be synced."""
 
     def __init__(self) -> None:
-        self.synced: dict[Key, int] = {}
-        self.full: list[Key] = []
+        self.synced: dict[LogId, int] = {}
+        self.full: list[LogId] = []
 
-    def has_all(self, key: Key, end_offset: int) -> bool:
+    def has_all(self, key: LogId, end_offset: int) -> bool:
         return self.synced.get(key, 0) >= end_offset
 
 
@@ -43,7 +43,7 @@ def logs() -> Logs:
 @pytest.fixture
 def made(tmp_path: Path, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal]:
     monkeypatch.setattr(journal, "FILE_BYTES", 4096)
-    made = Journal(tmp_path, logs.has_all, logs.full.extend)
+    made = Journal(tmp_path, {}, logs.has_all, logs.full.extend)
     make(made)
     yield made
     made.close()
@@ -55,7 +55,7 @@ def make(made: Journal) -> None:
     job.finish()
 
 
-def tail(key: Key, base_offset: int, counts: tuple[int, ...] = (1,), size: int = 50, epoch: int = 7) -> Tail:
+def tail(key: LogId, base_offset: int, counts: tuple[int, ...] = (1,), size: int = 50, epoch: int = 7) -> Tail:
     """A tail with a batch of each of ``counts``."""
     content, offset = bytearray(), base_offset
     for count in counts:
@@ -66,8 +66,8 @@ def tail(key: Key, base_offset: int, counts: tuple[int, ...] = (1,), size: int =
     return Tail(key, base_offset, offset, memoryview(content))
 
 
-def found(directory: Path, key: Key, offset: int) -> Tail | None:
-    redo = left_in(directory, TOPIC_IDS).get(key)
+def found(directory: Path, key: LogId, offset: int) -> Tail | None:
+    redo = left_in(directory).get(key)
     return None if redo is None else redo.at(offset)
 
 
@@ -96,19 +96,14 @@ def test_a_log_may_have_the_first_batches_of_a_tail(made, tmp_path):
     assert found(tmp_path, KEY, 7) is None  # in the middle of a batch
 
 
-def test_other_topics_are_none_of_its_business(made, tmp_path):
-    made.append([tail(KEY, 0), tail(OTHER_KEY, 0)])
-    assert left_in(tmp_path, {OTHER_ID}).keys() == {OTHER_KEY}
-
-
 def test_without_files_there_is_nothing(tmp_path):
-    assert left_in(tmp_path, TOPIC_IDS) == {}
+    assert left_in(tmp_path) == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 10, bytes(4096), b"BjC1", b"BjC1" + b"\xff" * 200, b"no" * 2000])
 def test_what_is_no_journal_is_nothing(tmp_path, content):
     (tmp_path / FILE_NAMES[0]).write_bytes(content)
-    assert left_in(tmp_path, TOPIC_IDS) == {}
+    assert left_in(tmp_path) == {}
 
 
 def test_of_a_group_that_was_not_wholly_written_only_what_is_true_is_found(made, tmp_path):
@@ -179,20 +174,20 @@ def test_after_an_error_it_is_not_used_any_more(made, logs, tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(files, "pwritev", refuse)
         assert made.append([tail(KEY, 1)]) == 0
-    assert (made.is_ready, made.can_begin, logs.full) == (False, False, [KEY])
+    assert (made.is_ready, made.begin(), logs.full) == (False, False, [KEY])
     assert "cannot write the journal" in caplog.text
     assert found(tmp_path, KEY, 0) is not None
 
 
 def test_it_is_not_made_where_there_is_little_space(tmp_path, logs, monkeypatch):
     monkeypatch.setattr(journal, "SPACE_MIN_FACTOR", 2**40)
-    refused = Journal(tmp_path, logs.has_all, logs.full.extend)
-    assert refused.can_begin
+    refused = Journal(tmp_path, {}, logs.has_all, logs.full.extend)
+    assert refused.begin()
     job = refused.sync_job()
     with pytest.raises(OSError, match="not much space") as error:
         job.work()
     job.fail(error.value)
-    assert (refused.is_ready, refused.can_begin, list(tmp_path.iterdir())) == (False, False, [])
+    assert (refused.is_ready, refused.begin(), list(tmp_path.iterdir())) == (False, False, [])
 
 
 def test_what_could_not_be_made_is_removed(tmp_path, logs, monkeypatch):
@@ -200,7 +195,7 @@ def test_what_could_not_be_made_is_removed(tmp_path, logs, monkeypatch):
         raise OSError(errno.EIO, "broken")
 
     monkeypatch.setattr(journal, "FILE_BYTES", 4096)
-    refused = Journal(tmp_path, logs.has_all, logs.full.extend)
+    refused = Journal(tmp_path, {}, logs.has_all, logs.full.extend)
     job = refused.sync_job()
     with monkeypatch.context() as patch:
         patch.setattr(files, "sync", refuse)
@@ -212,18 +207,51 @@ def test_what_could_not_be_made_is_removed(tmp_path, logs, monkeypatch):
 
 def test_it_is_made_anew_only_when_the_logs_have_what_a_crash_left(made, logs, tmp_path):
     made.append([tail(KEY, 0, (3,)), tail(OTHER_KEY, 0)])
-    loaded = Journal(tmp_path, logs.has_all, logs.full.extend)
-    loaded.load(TOPIC_IDS)
-    assert not loaded.can_begin
+    loaded = Journal(tmp_path, left_in(tmp_path), logs.has_all, logs.full.extend)
+    assert not loaded.begin()
     loaded.forget(OTHER_KEY)
-    assert not loaded.can_begin
+    assert not loaded.begin()
     loaded.recovered(KEY, 3)
-    assert not loaded.can_begin
+    assert not loaded.begin()
+    loaded.tidy()
+    assert left_in(tmp_path).keys() == {KEY, OTHER_KEY}
     logs.synced[KEY] = 3
-    assert loaded.can_begin
+    assert loaded.begin()
+    loaded.tidy()  # not any more: its files may be there already
+    assert left_in(tmp_path) != {}
     make(loaded)
-    assert left_in(tmp_path, TOPIC_IDS) == {}
+    assert left_in(tmp_path) == {}
+    assert not loaded.begin()
     loaded.close()
+
+
+def test_what_a_crash_left_goes_when_the_logs_have_it(made, logs, tmp_path):
+    made.append([tail(KEY, 0, (3,))])
+    loaded = Journal(tmp_path, left_in(tmp_path), logs.has_all, logs.full.extend)
+    loaded.recovered(KEY, 2)
+    logs.synced[KEY] = 2
+    loaded.tidy()
+    assert not list(tmp_path.iterdir())
+    assert loaded.begin()
+
+
+def test_batches_of_another_time_are_not_taken(made, tmp_path):
+    made.append([tail(KEY, 4, (1, 1), epoch=7)])
+    redo = left_in(tmp_path)[KEY]
+    assert same(redo.at(4, 7), tail(KEY, 4, (1, 1), epoch=7))
+    assert redo.at(4, 8) is None
+
+
+def test_after_an_error_nobody_waits_though_the_file_cannot_be_closed(made, logs, monkeypatch):
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EIO, "broken")
+
+    made.append([tail(KEY, 0)])
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "pwritev", refuse)
+        patch.setattr(files, "close", refuse)
+        assert made.append([tail(KEY, 1)]) == 0
+    assert logs.full == [KEY]
 
 
 # In a data directory.
@@ -310,3 +338,60 @@ def test_the_journal_ends_with_the_topics_it_is_of(process):
     assert not data_dir._has_all((TOPIC_ID, 0), 1)
     data_dir.remove_log("t", 0)
     assert data_dir._has_all((TOPIC_ID, 0), 1)
+
+
+def crashed_with_a_journal(process: DataDirProcess) -> list[bytes]:
+    """Leave the log of t-0 with the first of five batches, and the journal with the others."""
+    data_dir = process.start()
+    data_dir.catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", 1, 0, {})))
+    log = process.open()
+    for number in range(5):
+        append(log, batch(fill=number))
+    expected = read_all(log)
+    path = log._active.path(".log")
+    made = data_dir._journal
+    make(made)
+    made.append([Tail((TOPIC_ID, 0), 1, 5, memoryview(b"".join(expected[1:])))])
+    process.crash()
+    os.truncate(path, len(expected[0]))
+    return expected
+
+
+def test_a_journal_that_cannot_be_read_is_not_taken_for_an_empty_one(process, monkeypatch):
+    expected = crashed_with_a_journal(process)
+    read = files.read
+
+    def refuse(path: Path) -> bytes:
+        if path.name in FILE_NAMES:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read", refuse)
+        with pytest.raises(StorageError, match=r"cannot read .*commits-0.journal.*move it away"):
+            process.start()
+        assert "cannot read" in str([finding for finding in check(process.path).findings if finding.is_problem])
+    process.start()
+    assert read_all(process.open()) == expected
+
+
+def test_the_journal_is_there_for_a_folder_that_is_no_topics_yet(process):
+    """The catalog was lost; the folder is taken in by ``adopt``, which checks all of it."""
+    expected = crashed_with_a_journal(process)
+    for path in process.path.glob("catalog.sqlite*"):
+        path.unlink()
+    process.start()
+    process.stop()
+    assert (process.path / FILE_NAMES[0]).exists()
+    data_dir = process.start()
+    log = data_dir.open_log("t", 0, TOPIC_ID, process.settings, is_sound=False)
+    assert read_all(log) == expected
+    process.stop()
+    assert not (process.path / FILE_NAMES[0]).exists()
+
+
+def test_a_partition_that_was_never_opened_can_be_deleted(process):
+    crashed_with_a_journal(process)
+    data_dir = process.start()
+    data_dir.remove_log("t", 0, TOPIC_ID)
+    assert data_dir._journal.begin()

@@ -47,7 +47,7 @@ class SteppedThread(SyncThread):
         self._turn()
 
     def stop(self) -> None:
-        while self._pending:
+        while not self._is_idle():
             self._turn()
 
 
