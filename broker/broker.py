@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
-from ..storage.datadir import DataDir, folders
+from ..storage.datadir import DataDir
 from ..storage.errors import LogOffline
+from ..storage.layout import folders
 from ..storage.sync_job import Done, Syncable
 from .config import BrokerConfig, ConfigError, Dynamics, GroupConfig
 from .dispatch import Dispatcher

@@ -19,7 +19,11 @@ from ..protocol.records import (
 from .aborted import TRANSACTION_INDEX_SUFFIX, read_entries
 from .checkpoints import LeaderEpochs, read_offsets
 from .clock import SystemClock
-from .datadir import (
+from .errors import StorageError
+from .index import IndexCorrupt, OffsetIndex, TimeIndex
+from .journal import FILE_NAMES as JOURNAL_FILES
+from .journal import left_in
+from .layout import (
     CATALOG_FILE,
     CLEAN_FILE,
     LOCK_FILE,
@@ -29,10 +33,6 @@ from .datadir import (
     lock,
     topic_id_in,
 )
-from .errors import StorageError
-from .index import IndexCorrupt, OffsetIndex, TimeIndex
-from .journal import FILE_NAMES as JOURNAL_FILES
-from .journal import left_in
 from .producer_check import ProducerCheck
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE

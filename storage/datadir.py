@@ -5,12 +5,9 @@ Laid out as Kafka's ``log.dirs``: a folder per partition, ``meta.properties``, `
 """
 
 import base64
-import fcntl
 import logging
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +16,26 @@ from .catalog.sqlite import SqliteCatalog
 from .checkpoints import read_offsets, write_offsets
 from .clock import Clock
 from .disposal import Disposal, unlink_segments
-from .errors import FULL, CatalogError, DataDirLocked, LogOffline, StorageError
+from .errors import FULL, CatalogError, LogOffline, StorageError
 from .flusher import Flusher
 from .journal import Journal, Redo, left_in
+from .layout import (
+    CATALOG_FILE,
+    CLEAN_FILE,
+    CLEAN_OFFSETS_FILE,
+    DELETED_SUFFIX,
+    LOCK_FILE,
+    LOG_STARTS_FILE,
+    META_FILE,
+    PARTITION_FILE,
+    RECOVERY_POINTS_FILE,
+    STRAY_SUFFIX,
+    encode_id,
+    folders,
+    lock,
+    read_properties,
+    topic_id_in,
+)
 from .log import NEVER, LogSettings
 from .log_starts import LogStarts
 from .mapped_file import FilePool
@@ -32,20 +46,9 @@ from .sync_job import LogId, Syncable, SyncJob
 
 logger = logging.getLogger(__name__)
 
-CATALOG_FILE = "catalog.sqlite"
-LOCK_FILE = ".lock"
-CLEAN_FILE = ".kafka_cleanshutdown"
-META_FILE = "meta.properties"
-RECOVERY_POINTS_FILE = "recovery-point-offset-checkpoint"
-LOG_STARTS_FILE = "log-start-offset-checkpoint"
-CLEAN_OFFSETS_FILE = "cleaner-offset-checkpoint"
-PARTITION_FILE = "partition.metadata"
-DELETED_SUFFIX = "-delete"
-STRAY_SUFFIX = "-stray"
 _FOLDER_NAME_MAX = 255
 # How often to say that logs cannot be opened for want of space or descriptors.
 OPEN_COMPLAINT_INTERVAL_S = 5.0
-_OWNER = re.compile(r"^topic_id: ([\w-]{22})$", re.MULTILINE | re.ASCII)
 
 
 class DataDir:
@@ -67,7 +70,7 @@ class DataDir:
             who = f" (for user id {os.getuid()})" if isinstance(error, PermissionError) else ""
             raise StorageError(f"cannot use the data directory {path.absolute()}: {error.strerror}{who}") from error
         try:
-            cluster_id = _read_properties(path / META_FILE).get("cluster.id")
+            cluster_id = read_properties(path / META_FILE).get("cluster.id")
             self.catalog = SqliteCatalog(path / CATALOG_FILE, clock, cluster_id)
             try:
                 self._write_meta(node_id)
@@ -121,21 +124,21 @@ class DataDir:
     def _write_meta(self, node_id: int) -> None:
         """Note whose directory this is; Kafka's tools look for it. Raises StorageError when it is another node's."""
         path = self.path / META_FILE
-        known = _read_properties(path)
+        known = read_properties(path)
         if "node.id" in known and known["node.id"].strip() != str(node_id):
             raise StorageError(
                 f"the data directory {self.path} belongs to node.id {known['node.id'].strip()}, not {node_id}"
                 f" (it says so in {META_FILE})"
             )
         if "node.id" not in known:
-            directory_id = known.get("directory.id") or _encode_id(self._clock.random_bytes(16))
+            directory_id = known.get("directory.id") or encode_id(self._clock.random_bytes(16))
             texts = (f"cluster.id={self.catalog.cluster_id()}", f"directory.id={directory_id}", f"node.id={node_id}")
             files.replace(path, "\n".join([*texts, "version=1", ""]).encode(), is_synced=True)
 
     @property
     def directory_id(self) -> bytes:
         """Return the 16 bytes by which the directory is known, zeros when nobody gave it any."""
-        text = _read_properties(self.path / META_FILE).get("directory.id", "")
+        text = read_properties(self.path / META_FILE).get("directory.id", "")
         try:
             return base64.urlsafe_b64decode(f"{text.strip()}==").ljust(16, b"\0")[:16]
         except ValueError:
@@ -206,7 +209,7 @@ class DataDir:
         elif metadata.exists():
             logger.warning("%s does not say whose it is: taking it for the topic's", metadata)
         files.make_directory(folder)
-        files.replace(metadata, f"version: 0\ntopic_id: {_encode_id(topic_id)}\n".encode())
+        files.replace(metadata, f"version: 0\ntopic_id: {encode_id(topic_id)}\n".encode())
 
     def _aside_name(self, name: str, suffix: str) -> str:
         unique = self._clock.random_bytes(16).hex()
@@ -390,57 +393,3 @@ class DataDir:
             for topic in self.catalog.topics()
             for partition in range(topic.partition_count)
         )
-
-
-def folders(path: Path) -> Iterator[tuple[str, int, Path]]:
-    """Yield topic, partition and folder of every partition in a data directory."""
-    for folder in sorted(path.iterdir()):
-        topic, _, number = folder.name.rpartition("-")
-        if folder.is_dir() and topic and number.isdigit():
-            yield topic, int(number), folder
-
-
-def topic_id_in(folder: Path) -> bytes | None:
-    """Return the id of the topic that a partition folder says it belongs to, None when it says nothing."""
-    try:
-        owner = _OWNER.search((folder / PARTITION_FILE).read_text(errors="replace"))
-    except FileNotFoundError:
-        return None
-    return None if owner is None else base64.urlsafe_b64decode(f"{owner[1]}==")
-
-
-def node_id_in(path: Path) -> int | None:
-    """Return whose data directory it is, None when it does not say."""
-    text = _read_properties(path / META_FILE).get("node.id", "").strip()
-    return int(text) if text.isdigit() else None
-
-
-def lock(path: Path) -> int:
-    """Lock the file as Kafka does (a POSIX record lock), so that the two exclude each other; return its descriptor.
-
-    Raises DataDirLocked, OSError.
-    """
-    held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(held, 20, 0).decode(errors="replace").strip()
-        os.close(held)
-        raise DataDirLocked(
-            f"the data directory {path.parent} is in use by another process{f' ({holder})' if holder else ''}"
-        ) from None
-    with suppress(OSError):  # a full disk; it is only there for whoever comes next
-        os.ftruncate(held, 0)
-        os.pwrite(held, f"pid {os.getpid()}".encode(), 0)
-    return held
-
-
-def _read_properties(path: Path) -> dict[str, str]:
-    if not path.exists():
-        return {}
-    lines = path.read_text(errors="replace").splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-
-
-def _encode_id(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

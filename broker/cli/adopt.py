@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 from ...storage.clock import SystemClock
-from ...storage.datadir import DataDir, node_id_in
+from ...storage.datadir import DataDir
 from ...storage.errors import StorageError
+from ...storage.layout import node_id_in
 from ..config import BrokerConfig
 from ..partitions.adoption import KAFKAS_OWN, adopt
 

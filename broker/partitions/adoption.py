@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from ...storage.catalog import PartitionsAdded, StoredTopic, TopicCreated
 from ...storage.clock import Clock
-from ...storage.datadir import DataDir, folders, topic_id_in
+from ...storage.datadir import DataDir
 from ...storage.errors import LogOffline, StorageError
+from ...storage.layout import folders, topic_id_in
 from ...storage.recovery import leader_epoch_in, producer_id_max_in
 from ...storage.segment import LOG_SUFFIX
 from ..config import BrokerConfig, TopicConfig

@@ -29,8 +29,8 @@ from support.wire import Wire
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.checkpoints import read_offsets
 from barnabas.storage.clock import SystemClock
-from barnabas.storage.datadir import CATALOG_FILE, RECOVERY_POINTS_FILE
 from barnabas.storage.journal import left_in
+from barnabas.storage.layout import CATALOG_FILE, RECOVERY_POINTS_FILE
 
 PARTITIONS = 3
 DURABLE = ("-c", "barnabas.acknowledge.durable=true")

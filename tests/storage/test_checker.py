@@ -8,8 +8,8 @@ import pytest
 from support.logs import LogFolder, Settings, append, batch
 
 from barnabas.storage.checker import Report, check
-from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE
 from barnabas.storage.errors import StorageError
+from barnabas.storage.layout import CATALOG_FILE, CLEAN_FILE
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from support.logs import TOPIC_ID, DataDirProcess, append, batch, read_all
 from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.checker import check
 from barnabas.storage.checkpoints import read_offsets
-from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE, META_FILE, RECOVERY_POINTS_FILE, DataDir, folders
+from barnabas.storage.datadir import DataDir
 from barnabas.storage.errors import CatalogError, DataDirLocked, LogOffline, StorageError
+from barnabas.storage.layout import CATALOG_FILE, CLEAN_FILE, META_FILE, RECOVERY_POINTS_FILE, folders
 
 OTHER_ID = bytes(range(16, 32))
 

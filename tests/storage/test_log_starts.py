@@ -26,8 +26,8 @@ from barnabas.protocol.records import read_header
 from barnabas.storage import files as storage_files
 from barnabas.storage.checkpoints import read_offsets
 from barnabas.storage.clock import ManualClock
-from barnabas.storage.datadir import LOG_STARTS_FILE
 from barnabas.storage.errors import LogOffline, OffsetNotInLog, StorageError
+from barnabas.storage.layout import LOG_STARTS_FILE
 from barnabas.storage.mapped_file import MappedFile
 from barnabas.storage.segment import LOG_SUFFIX, Segment
 from barnabas.storage.segments import SegmentedLog

@@ -15,7 +15,8 @@ from barnabas.storage import disposal, flusher, journal
 from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.checker import check
 from barnabas.storage.clock import ManualClock
-from barnabas.storage.datadir import CLEAN_FILE, DataDir
+from barnabas.storage.datadir import DataDir
+from barnabas.storage.layout import CLEAN_FILE
 from barnabas.storage.log import Appended
 from barnabas.storage.segments import SegmentedLog
 from barnabas.storage.sync_job import Wanted

@@ -10,8 +10,9 @@ from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.checker import Finding, check
 from barnabas.storage.clock import Clock, ManualClock
-from barnabas.storage.datadir import CATALOG_FILE, CLEAN_FILE, DataDir
+from barnabas.storage.datadir import DataDir
 from barnabas.storage.journal import Redo
+from barnabas.storage.layout import CATALOG_FILE, CLEAN_FILE
 from barnabas.storage.log import Appended
 from barnabas.storage.recovery import open_log, unlink_all
 from barnabas.storage.segment import Segment
