@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,8 +125,9 @@ class _Walk:
         try:
             # In a copy, because SQLite tidies up after a crash when it opens a database.
             with tempfile.TemporaryDirectory() as folder:
-                for file in self.path.glob(f"{CATALOG_FILE}*"):
-                    shutil.copy(file, folder)
+                shutil.copy(path, folder)
+                with suppress(FileNotFoundError):
+                    shutil.copy(f"{path}-wal", folder)
                 db = sqlite3.connect(Path(folder) / CATALOG_FILE)
                 try:
                     for (text,) in db.execute("PRAGMA integrity_check"):
