@@ -3,8 +3,8 @@
 import errno
 
 # Errors of the operating system that pass by themselves: nothing that was written is lost.
-NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-FULL = (errno.ENOSPC, errno.EDQUOT, *NO_DESCRIPTORS)
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, *NO_DESCRIPTORS)
 
 
 class StorageError(Exception):

@@ -350,7 +350,7 @@ def test_the_kernel_may_sync_the_file_where_that_is_all(log):
     assert log.sync_job().file is None
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.ENOMEM])
 def test_what_the_kernel_could_not_sync_is_never_taken_for_synced(log, error):
     append(log, batch())
     sync(log)
