@@ -111,13 +111,13 @@ class Broker:
                 owner.on_deadline_changed = partial(self._arm, owner)
                 self._arm(owner)
             self.producer_ids = ProducerIds(self.catalog, self.synced)
-            self.data_dir.flusher.join(self._loop)
+            self.data_dir.flusher.attach(self._loop)
             self.server = Server(self)
             self.metrics = await self._serve_metrics()
             await self.server.open(self.config.listeners)
         except BaseException:
             await self._close_metrics()
-            self.data_dir.flusher.leave()
+            self.data_dir.flusher.detach()
             self.data_dir.close()
             raise
         milliseconds = self.config.int
@@ -323,7 +323,7 @@ class Broker:
         self.transactions.close()
         await self.server.stop()
         await self._close_metrics()
-        self.data_dir.flusher.leave()
+        self.data_dir.flusher.detach()
         await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard
 
 

@@ -8,6 +8,7 @@ import base64
 import logging
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -107,11 +108,14 @@ class DataDir:
     def _left_in_journal(self) -> dict[LogId, Redo]:
         """Return what logs may have lost in a crash: ours, and those of folders that are no topic's yet."""
         left = left_in(self.path)
+        if not left:
+            return {}
         known = {topic.topic_id for topic in self.catalog.topics()}
-        wanted = set() if self.was_clean else known
+        wanted: set[bytes | None] = set() if self.was_clean else {*known}
         if any(topic_id not in known for topic_id, _ in left):
-            unknown = {topic_id_in(folder) for _, _, folder in folders(self.path)} - known
-            wanted |= {topic_id for topic_id in unknown if topic_id is not None}
+            for _, _, folder in folders(self.path):
+                with suppress(OSError):  # it makes the partition offline, and not the broker
+                    wanted |= {topic_id_in(folder)} - known
         return {key: redo for key, redo in left.items() if key[0] in wanted}
 
     def _read_clean_offsets(self) -> dict[tuple[str, int], int]:

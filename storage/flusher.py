@@ -61,11 +61,11 @@ class Flusher:
         self._in_thread: Wanted = {}
         self._later: Wanted = {}
 
-    def join(self, loop: Loop) -> None:
+    def attach(self, loop: Loop) -> None:
         """Have the kernel sync what it can from now on, and hear of it from the loop of this thread."""
         self._loop = loop
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Have nothing begun by the kernel any more, and hear of what it does in ``stop`` only."""
         loop, self._loop = self._loop, None
         if loop is not None and self._kernel is not None:
@@ -80,7 +80,7 @@ class Flusher:
         if self._loop is None:
             return False
         if target in self._in_kernel or (self._gate in self._begun and isinstance(target, Journaled)):
-            self._later.setdefault(target, []).append(done)
+            self._postpone(target, [done])
             return True
         return False
 
@@ -95,7 +95,7 @@ class Flusher:
     def stop(self) -> None:
         """Finish what was requested and end the thread; blocks. What is requested afterwards is not done.
 
-        May be called from another thread than the owner's, after ``leave``.
+        May be called from another thread than the owner's, after ``detach``.
         """
         if self._kernel is not None:
             ended = []

@@ -135,8 +135,7 @@ class Journal:
             if space.f_bavail * space.f_frsize < SPACE_MIN_FACTOR * FILE_BYTES:
                 raise OSError(errno.ENOSPC, "there is not much space on the disk")
             zeros = memoryview(bytes(2**20))
-            for name in FILE_NAMES:
-                files.unlink(self._directory / name)
+            self.remove()
             for name in FILE_NAMES:
                 made.append(files.open_file(self._directory / name, files.CREATE))
                 for position in range(0, FILE_BYTES, len(zeros)):

@@ -62,6 +62,14 @@ class Damage(NamedTuple):
     reason: str
 
 
+class _Checked(NamedTuple):
+    """What is sound of a segment: the offset behind it, the leader epoch of its last batch, and what follows."""
+
+    end: int
+    epoch: int
+    damage: Damage | None
+
+
 def open_log(
     directory: Path,
     settings: LogSettings,
@@ -184,9 +192,8 @@ def _end_of(segment: Segment) -> int | None:
 
 
 def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: Redo) -> int:
-    """Check the batches from ``recovery_point`` on, cut the log at the first that is not sound, return its end.
-
-    What ``redo`` has is written again where it is missing.
+    """Check the batches from ``recovery_point`` on, write again what is missing and ``redo`` has, cut the log at the
+    first that is not sound, and return its end.
 
     A file may have lost whole batches with the power, so that what is left is sound: the name of the next file tells.
     """
@@ -215,8 +222,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
             if (redone := _write_again(segment, checked, limit, redo)) is not None:
                 checked = _check(segment, redone, end, checked.epoch)
         epoch, damage = checked.epoch, checked.damage
-        follower = next((segment.base_offset for segment in segments[number + 1 :]), end)
-        if damage is not None and follower == end and is_blank(segment, damage.position):
+        if damage is not None and limit in (end, NEVER) and is_blank(segment, damage.position):
             segment.truncate(damage.position)  # it was allocated ahead
         elif damage is not None:
             _cut(segment, damage, end, segments[number + 1 :])
@@ -225,7 +231,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
     return end
 
 
-def _write_again(segment: Segment, checked: "_Checked", limit: int, redo: Redo) -> int | None:
+def _write_again(segment: Segment, checked: _Checked, limit: int, redo: Redo) -> int | None:
     """Write what a segment has lost behind its sound batches, and return the position of it; None if it is not known.
 
     It goes where it was: what is written over may be the same batches.
@@ -242,14 +248,6 @@ def _write_again(segment: Segment, checked: "_Checked", limit: int, redo: Redo) 
     segment.file.forget_map()
     logger.info("%s: %d bytes were lost, and written again", segment.path(LOG_SUFFIX), position - start)
     return start
-
-
-class _Checked(NamedTuple):
-    """What is sound of a segment: the offset behind it, the leader epoch of its last batch, and what follows."""
-
-    end: int
-    epoch: int
-    damage: Damage | None
 
 
 def _check(segment: Segment, start: int, expected_offset: int, epoch: int) -> _Checked:

@@ -1,5 +1,6 @@
 """What a flusher is asked for, and by whom."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -35,7 +36,8 @@ LogId = tuple[bytes, int]
 class Tail(NamedTuple):
     """The last batches of a log, whole ones, from ``base_offset`` to before ``end_offset``; there may be none.
 
-    They lie in one segment and are of one leader epoch. ``position``: where they end in their file.
+    They lie in one segment and are of one leader epoch. ``position``: where they end in their file, in bytes; 0 when
+    that is not known.
     """
 
     key: LogId
@@ -45,19 +47,20 @@ class Tail(NamedTuple):
     position: int = 0
 
 
-class Journaled:
+class Journaled(ABC):
     """A ``Syncable`` whose end can be in the journal of its data directory until it is brought to the disk itself."""
 
+    @abstractmethod
     def tail(self) -> Tail | None:
         """Return what there is since it was last synced, or in the journal; None if it has to be synced itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keep(self, tail: Tail) -> None:
         """Take note that what there was at its end is on the disk with the journal."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sync_job(self) -> SyncJob:
-        raise NotImplementedError
+        """As ``Syncable``."""
 
 
 # Whom to tell about each; nobody may want to know.

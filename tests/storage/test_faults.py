@@ -123,7 +123,7 @@ class FaultyWorkload(Workload):
     def restart(self, *_: object) -> None:
         """Stop and start. When one of them fails it is as after a crash, and the next start succeeds."""
         assert self.data_dir is not None
-        self.data_dir.flusher.leave()
+        self.data_dir.flusher.detach()
         self.data_dir.close()
         self.data_dir = None
         for model in self.models:

@@ -243,7 +243,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
 @pytest.fixture
 def loop(flusher: Flusher) -> Loop:
     loop = Loop()
-    flusher.join(loop)
+    flusher.attach(loop)
     return loop
 
 
@@ -308,7 +308,7 @@ def test_nor_one_that_was_requested_before_there_was_a_loop(kernel, flusher):
     assert all(target.gate.acquire() for _ in range(10))
     flusher.request(target)
     target.wait_until_begun()
-    flusher.join(loop)
+    flusher.attach(loop)
     (waiter,) = request(flusher, target)
     assert not kernel.under_way
     target.let_through(2)
@@ -376,12 +376,12 @@ def test_where_the_kernel_cannot_the_thread_does_it(flusher, loop, monkeypatch):
 
 def test_a_stop_waits_for_the_kernel_and_for_what_waited_for_it(kernel):
     flusher, loop = Flusher(lambda work: work()), Loop()
-    flusher.join(loop)
+    flusher.attach(loop)
     good, bad, complex_one = FileTarget(7), FileTarget(8), Target()
     kernel.errors[8] = OSError(errno.EIO, "broken")
     complex_one.let_through()
     waiters = request(flusher, good, bad) + request(flusher, good) + request(flusher, complex_one)
-    flusher.leave()
+    flusher.detach()
     flusher.stop()
     assert [str(waiter.wait().outcome) for waiter in waiters] == ["None", "failed: [Errno 5] broken", "None", "None"]
     assert (good.works, good.synced, bad.failed) == (1, 2, kernel.errors[8])
@@ -432,10 +432,10 @@ Shared = tuple[FakeJournal, Flusher, Loop]
 def shared(kernel: Kernel) -> Iterator[Shared]:
     made: Any = FakeJournal()
     flusher, loop = Flusher(lambda work: work(), made), Loop()
-    flusher.join(loop)
+    flusher.attach(loop)
     yield made, flusher, loop
     kernel.errors.clear()
-    flusher.leave()
+    flusher.detach()
     flusher.stop()
 
 
@@ -542,12 +542,12 @@ def test_a_log_that_the_thread_is_at_can_be_committed_by_the_journal(kernel, sha
 def test_a_stop_waits_for_the_journal(kernel, error):
     made: Any = FakeJournal()
     flusher, loop = Flusher(lambda work: work(), made), Loop()
-    flusher.join(loop)
+    flusher.attach(loop)
     if error is not None:
         kernel.errors[99] = error
     logs = [LogTarget(number) for number in range(2)]
     waiters = request(flusher, *logs)
-    flusher.leave()
+    flusher.detach()
     flusher.stop()
     assert [waiter.wait().outcome for waiter in waiters] == [None, None]
     assert [log.works for log in logs] == [0 if error is None else 1] * 2

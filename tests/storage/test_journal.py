@@ -287,7 +287,7 @@ def test_several_logs_are_committed_together_and_recovered_from_that(process, ca
     for name, topic_id in (("t", TOPIC_ID), ("u", OTHER_ID)):
         data_dir.catalog.commit(TopicCreated(StoredTopic(topic_id, name, 1, 0, {})))
     loop = Loop()
-    data_dir.flusher.join(loop)
+    data_dir.flusher.attach(loop)
     logs = [process.open("t"), process.open("u", 0, OTHER_ID)]
     for log in logs:  # of new logs the names have to be synced, too
         append(log, batch(2))
@@ -303,7 +303,7 @@ def test_several_logs_are_committed_together_and_recovered_from_that(process, ca
     assert all(log.is_dirty for log in logs)
     expected = [read_all(log) for log in logs]
     paths = [log._active.path(".log") for log in logs]
-    data_dir.flusher.leave()
+    data_dir.flusher.detach()
     process.crash()
     notes = [finding.text for finding in check(process.path).findings]
     assert notes == ["has batches of 2 partitions; the next start writes what they lost"]

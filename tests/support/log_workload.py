@@ -176,7 +176,7 @@ class Workload:
         if not self.data_dir.catalog.topics():
             self.data_dir.catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", PARTITIONS, 0, {})))
         self.logs = [self.data_dir.open_log("t", number, TOPIC_ID, self.settings) for number in range(PARTITIONS)]
-        self.data_dir.flusher.join(self)
+        self.data_dir.flusher.attach(self)
         if not self.data_dir.was_clean:
             self.data_dir.checkpoint()
         self.leader_epoch += 1
@@ -198,7 +198,7 @@ class Workload:
 
     def _stop(self) -> None:
         assert self.data_dir is not None
-        self.data_dir.flusher.leave()
+        self.data_dir.flusher.detach()
         self.data_dir.close()
         self.data_dir = None
         self._expect_no_complaints()
