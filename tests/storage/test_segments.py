@@ -9,18 +9,16 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from support.logs import START_MS, TOPIC_ID, LogFolder, Settings, append, batch, read_all, sync
+from support.logs import START_MS, LogFolder, Settings, append, batch, read_all, sync
 
 from barnabas.protocol.records import read_header
 from barnabas.storage import files
 from barnabas.storage.aborted import AbortedTransaction
 from barnabas.storage.clock import ManualClock
 from barnabas.storage.errors import BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
-from barnabas.storage.journal import TAIL_BYTES_MAX
 from barnabas.storage.mapped_file import MappedFile
 from barnabas.storage.segment import Segment
 from barnabas.storage.segments import SegmentedLog
-from barnabas.storage.sync_job import Tail
 
 
 @pytest.fixture
@@ -384,82 +382,6 @@ def test_a_sync_that_begins_in_the_middle_of_a_roll_covers_the_old_segment(log, 
     finally:
         sys.settrace(None)
     assert synced != []
-
-
-def tail_of(log: SegmentedLog) -> Tail:
-    tail = log.tail()
-    assert tail is not None
-    return tail
-
-
-def test_the_tail_of_a_log_is_what_there_is_since_it_was_synced_or_in_the_journal(log):
-    log.key = (TOPIC_ID, 0)
-    append(log, batch())
-    assert log.tail() is None  # the name of its file may not be on the disk
-    sync(log)
-    assert (tail_of(log).base_offset, tail_of(log).end_offset, len(tail_of(log).batches)) == (1, 1, 0)
-    first, second = batch(2), batch(1)
-    append(log, first)
-    tail = tail_of(log)
-    append(log, second)
-    assert (tail.base_offset, tail.end_offset, bytes(tail.batches)) == (1, 3, bytes(first))
-    log.keep(tail)
-    assert (log.recovery_point, log.durable_offset, log.is_dirty) == (1, 3, True)
-    tail = tail_of(log)
-    assert (tail.base_offset, tail.end_offset, bytes(tail.batches)) == (3, 4, bytes(second))
-    sync(log)
-    log.keep(tail)
-    assert (log.recovery_point, log.durable_offset, tail_of(log).base_offset) == (4, 4, 4)
-
-
-def test_a_log_that_has_more_to_sync_than_its_last_batches_has_no_tail(log):
-    log.key = (TOPIC_ID, 0)
-    append(log, batch())
-    sync(log)
-    append(log, batch(size=200))
-    kept = tail_of(log)
-    append(log, batch(size=600))  # in another segment
-    assert log.tail() is None
-    log.keep(kept)
-    assert (log.durable_offset, log.tail()) == (2, None)
-    sync(log)
-    assert tail_of(log).base_offset == 3
-    append(log, batch(), leader_epoch=1)
-    assert log.tail() is None
-    sync(log)
-    append(log, batch(), leader_epoch=1)
-    assert tail_of(log).base_offset == 4
-    log.key = None
-    assert log.tail() is None
-
-
-def test_a_tail_is_of_one_leader(log):
-    """A sync that began before the second one covers the file of the epochs, but not all batches of the first."""
-    log.key = (TOPIC_ID, 0)
-    append(log, batch())
-    sync(log)
-    append(log, batch(), leader_epoch=1)
-    job = log.sync_job()
-    append(log, batch(), leader_epoch=1)
-    append(log, batch(), leader_epoch=2)
-    job.work()
-    job.finish()
-    assert not log.epochs.is_dirty
-    assert log.tail() is None
-    sync(log)
-    assert tail_of(log).base_offset == 4
-
-
-def test_what_is_too_long_for_the_journal_is_no_tail(tmp_path):
-    log = LogFolder(tmp_path / "data").open()
-    log.key = (TOPIC_ID, 0)
-    append(log, batch())
-    sync(log)
-    append(log, batch(size=TAIL_BYTES_MAX - 100))
-    assert tail_of(log).end_offset == 2
-    append(log, batch(size=100))
-    assert log.tail() is None
-    log.close()
 
 
 def test_every_file_is_let_go(log):
