@@ -20,6 +20,7 @@ from ..protocol.records import (
 from .aborted import TRANSACTION_INDEX_SUFFIX, read_entries
 from .checkpoints import LeaderEpochs, read_offsets
 from .clock import SystemClock
+from .damage import Damage, is_blank
 from .errors import StorageError
 from .index import IndexCorrupt, OffsetIndex, TimeIndex
 from .journal import FILE_NAMES as JOURNAL_FILES
@@ -37,7 +38,7 @@ from .layout import (
 from .producer_check import ProducerCheck
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE
-from .recovery import Damage, is_blank, sound_batches
+from .recovery import sound_batches
 from .segment import (
     CLEANED_MARK,
     DELETED_MARK,

@@ -2,26 +2,23 @@
 not have reached the disk (Kafka's LogLoader)."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from ..protocol.records import (
     BATCH_OVERHEAD,
-    MAGIC,
     BatchCorrupt,
     BatchHeader,
     read_header,
     verify,
 )
-from ..protocol.records.batch import MAGIC_OFFSET
 from . import files
-from .aborted import TRANSACTION_INDEX_SUFFIX
 from .checkpoints import LeaderEpochs
 from .clock import Clock
+from .damage import DAMAGED_SUFFIX, Damage, cut, is_blank, put_aside
 from .errors import StorageError
 from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
 from .journal import Redo
@@ -32,10 +29,8 @@ from .recall import LEADER_EPOCH_FILE, has_sound_index, index_aborted, load_epoc
 from .segment import (
     DELETED_MARK,
     INDEX_INTERVAL_BYTES,
-    INDEX_SUFFIX,
     LOG_SUFFIX,
     SNAPSHOT_SUFFIX,
-    TIME_INDEX_SUFFIX,
     Segment,
 )
 from .segments import SegmentedLog
@@ -43,7 +38,6 @@ from .swap import complete_interrupted
 
 logger = logging.getLogger(__name__)
 
-DAMAGED_SUFFIX = ".damaged"
 # How much of a segment is read at a time while it is checked.
 READ_AHEAD_BYTES = 4 * 2**20
 
@@ -53,13 +47,6 @@ def unlink_all(log: SegmentedLog, segments: list[Segment]) -> None:
     log.put_aside(segments)
     for segment in segments:
         segment.unlink()
-
-
-class Damage(NamedTuple):
-    """The first place in a segment where no sound batch begins."""
-
-    position: int
-    reason: str
 
 
 class _Checked(NamedTuple):
@@ -207,7 +194,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
                 "%s does not begin at offset %d, where its predecessor ends: it and what follows is kept in *%s",
                 segment.path(LOG_SUFFIX), end, DAMAGED_SUFFIX,
             )  # fmt: skip
-            _put_aside(segments[number:])
+            put_aside(segments[number:])
             del segments[number:]
             break
         trusted = segment.load_indexes(recovery_point) if number == first else 0
@@ -225,7 +212,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
         if damage is not None and limit in (end, NEVER) and is_blank(segment, damage.position):
             segment.truncate(damage.position)  # it was allocated ahead
         elif damage is not None:
-            _cut(segment, damage, end, segments[number + 1 :])
+            cut(segment, damage, end, segments[number + 1 :])
             del segments[number + 1 :]
             break
     return end
@@ -305,64 +292,3 @@ def sound_batches(
         yield position, header
         expected_offset = header.next_offset
         position += header.size_bytes
-
-
-def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> None:
-    """Cut the log at ``damage``. A torn tail just goes; what may hold whole batches is kept aside."""
-    name = segment.path(LOG_SUFFIX)
-    lost = segment.size - damage.position
-    if any(segment.size for segment in later) or _holds_batches(segment, damage.position, end):
-        files.write(_unused_name(name), segment.view(damage.position, segment.size), is_synced=True)
-        logger.error(
-            "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",
-            name, damage.position, damage.reason, lost, len(later), DAMAGED_SUFFIX,
-        )  # fmt: skip
-    else:
-        logger.warning("%s: cut %d bytes off its end, a batch that was not wholly written", name, lost)
-    _put_aside(later)
-    segment.truncate(damage.position)
-
-
-def is_blank(segment: Segment, position: int) -> bool:
-    """Say whether there is nothing but zeros from ``position`` on."""
-    zeros = bytes(2**20)
-    for start in range(position, segment.size, len(zeros)):
-        rest = bytes(segment.view(start, min(start + len(zeros), segment.size)))
-        if rest != zeros[: len(rest)]:
-            return False
-    return True
-
-
-def _put_aside(segments: list[Segment]) -> None:
-    for segment in reversed(segments):  # whenever this is interrupted, no hole is left
-        log = segment.path(LOG_SUFFIX)
-        if segment.size:
-            files.rename(log, _unused_name(log))
-        else:
-            files.unlink(log)
-        for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
-            files.unlink(segment.path(suffix))
-        segment.close()
-    if segments:  # one that came back could follow what is written from now on
-        files.sync_directory(segments[0].directory)
-
-
-def _unused_name(log: Path) -> Path:
-    names = (log.with_name(f"{log.name}.{number}{DAMAGED_SUFFIX}") for number in count(1))
-    return next(name for name in names if not name.exists())
-
-
-def _holds_batches(segment: Segment, position: int, end: int) -> bool:
-    """Say whether a batch that may be of this log lies anywhere from ``position`` on, whole but out of its place."""
-    view = segment.view(position, segment.size)
-    for magic in re.finditer(bytes([MAGIC]), view):
-        start = magic.start() - MAGIC_OFFSET
-        if start >= 0:
-            try:
-                header = read_header(view, start)
-                if not start or 0 <= header.base_offset <= end + RELATIVE_OFFSET_MAX:
-                    verify(view[start : start + header.size_bytes])
-                    return True
-            except BatchCorrupt:
-                continue
-    return False
