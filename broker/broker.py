@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -96,9 +97,11 @@ class Broker:
             self.cleaning = Cleaning(self.topics, self.data_dir, self.clock, lambda: self.config, self.request_sync)
             slots = self.config.int("max.incremental.fetch.session.cache.slots")
             self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
+            await asyncio.to_thread(self._open_short if self.data_dir.was_clean else self._recover)
             if not self.data_dir.was_clean:
-                await asyncio.to_thread(self._recover)
                 self.data_dir.checkpoint()
+            if self.data_dir.lossy_logs:
+                logger.error("%d partitions have lost records", self.data_dir.lossy_logs)
             self._report_orphans()
             self.groups = GroupCoordinator(
                 self.catalog, self.clock, _group_config(self.config), self.topics, self._times_of_group
@@ -174,10 +177,16 @@ class Broker:
             for partition in topic.partitions:
                 if self.is_stopping:
                     return
-                try:
+                with suppress(LogOffline):  # said by the data directory
                     partition.log  # noqa: B018
-                except LogOffline:
-                    continue  # said by the data directory
+
+    def _open_short(self) -> None:
+        """Open the logs that have lost records since the clean stop, so that the start tells of them."""
+        for name, index in self.data_dir.known.plainly_short():
+            topic = self.topics.get(name)
+            if topic is not None and index < len(topic.partitions):
+                with suppress(LogOffline):  # said by the data directory
+                    topic.partitions[index].log  # noqa: B018
 
     def _in_turn(self, work: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
         """Return what begins ``work``, unless it is still at it."""

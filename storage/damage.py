@@ -26,11 +26,15 @@ class Damage(NamedTuple):
     reason: str
 
 
-def cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> None:
-    """Cut the log at ``damage``. A torn tail just goes; what may hold whole batches is kept aside."""
+def cut(segment: Segment, damage: Damage, end: int, later: list[Segment], known_end: int) -> None:
+    """Cut the log at ``damage``, where it ends with offset ``end`` then.
+
+    A torn tail just goes: it was never acknowledged. All else is kept aside: segments ``later``, batches that are
+    whole, and records before ``known_end``, which were on the disk. Raises OSError.
+    """
     name = segment.path(LOG_SUFFIX)
     lost = segment.size - damage.position
-    if any(segment.size for segment in later) or _holds_batches(segment, damage.position, end):
+    if end < known_end or any(segment.size for segment in later) or _holds_batches(segment, damage.position, end):
         files.write(_unused_name(name), segment.view(damage.position, segment.size), is_synced=True)
         logger.error(
             "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",

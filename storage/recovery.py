@@ -2,6 +2,7 @@
 not have reached the disk (Kafka's LogLoader)."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -29,6 +30,7 @@ from .recall import LEADER_EPOCH_FILE, has_sound_index, index_aborted, load_epoc
 from .segment import (
     DELETED_MARK,
     INDEX_INTERVAL_BYTES,
+    INDEX_SUFFIX,
     LOG_SUFFIX,
     SNAPSHOT_SUFFIX,
     Segment,
@@ -68,6 +70,7 @@ def open_log(
     pool: FilePool | None = None,
     gaps_end: int = 0,
     redo: Redo | None = None,
+    known_end: int = 0,
 ) -> SegmentedLog:
     """Open or make the log in ``directory``.
 
@@ -77,6 +80,8 @@ def open_log(
     ``recovery_point``: None after a clean stop; otherwise the offset up to which the log is known to be on disk,
     from where on every batch is checked and the log is cut at the first that is not sound.
     ``redo``: batches that the log is known to have had, for those that are not there.
+    ``known_end``: an offset up to which all records were on the disk, whoever has taken them since. A log that has
+    nothing left begins there, so that no offset is used again; ``loss`` says so.
     Raises OSError, StorageError when the files cannot be used.
     """
     pool = FilePool() if pool is None else pool
@@ -90,23 +95,31 @@ def open_log(
         if recovery_point is None:
             logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
         recovery_point = recovery_point or 0
-        end = _recover(segments, recovery_point, gaps_end, redo or Redo())
+        end = _recover(segments, recovery_point, gaps_end, redo or Redo(), known_end)
+    loss = ""
+    if end < known_end:
+        loss = f"the records from offset {end} to {known_end - 1} are missing; the log goes on at offset {end}"
+        if not any(segment.size for segment in segments):
+            loss = f"its files are gone, with all records before offset {known_end}; the log goes on at that offset"
+            end = _begin_again(segments, known_end, clock.now_ms(), pool)
+            if redo is not None:
+                end = _recover(segments, end, gaps_end, redo, known_end)
     is_indexed_anew = recovery_point == 0 or not all(has_sound_index(segment) for segment in segments)
     if is_indexed_anew:
         index_aborted(segments)
     synced = end if recovery_point is None else recovery_point
     producers = load_producers(directory, segments, end, synced, is_indexed_anew)
-    epochs = load_epochs(directory, segments, log_start_offset, recovery_point and min(recovery_point, end))
+    settled = end if loss else recovery_point and min(recovery_point, end)
+    epochs = load_epochs(directory, segments, log_start_offset, settled)
     if log_start_offset > end:
         # The end of the log was lost in a crash, and all that is left had been deleted before. Nobody knows what the
         # producers have done since.
-        for segment in segments:
-            segment.unlink()
-        segments, end = [Segment.create(directory, log_start_offset, clock.now_ms(), pool)], log_start_offset
+        end = _begin_again(segments, log_start_offset, clock.now_ms(), pool)
         producers = ProducerStates()
     log = SegmentedLog(
         directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire, pool
     )
+    log.loss = loss
     if recovery_point is not None:
         log.recovery_point = log.durable_offset = min(recovery_point, end)
         log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
@@ -116,12 +129,43 @@ def open_log(
     return log
 
 
+def _begin_again(segments: list[Segment], offset: int, now_ms: int, pool: FilePool) -> int:
+    """Replace all segments by an empty one that begins at ``offset``, and return that. Raises OSError."""
+    directory = segments[0].directory
+    for segment in segments:
+        segment.unlink()
+    segments[:] = [Segment.create(directory, offset, now_ms, pool)]
+    return offset
+
+
 def leader_epoch_in(directory: Path) -> int:
     """Return the newest leader epoch that a partition folder knows of, -1 when there is none."""
     try:
         return LeaderEpochs(directory / LEADER_EPOCH_FILE).latest
     except StorageError:
         return -1
+
+
+def is_plainly_short(directory: Path, known_end: int) -> bool:
+    """Say whether names and sizes alone show that a partition folder does not reach to ``known_end``.
+
+    It is gone, or its newest segment is, or that is empty. Other losses are found when the log is opened.
+    """
+    newest = newest_indexed = -1
+    newest_bytes = 0
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                stem, suffix = os.path.splitext(entry.name)
+                if not stem.isdigit():
+                    continue
+                if suffix == LOG_SUFFIX and int(stem) > newest:
+                    newest, newest_bytes = int(stem), entry.stat().st_size
+                elif suffix == INDEX_SUFFIX:
+                    newest_indexed = max(newest_indexed, int(stem))
+    except OSError:
+        return True  # also when it cannot be read: opening it tells why
+    return newest < newest_indexed or (not newest_bytes and newest < known_end)
 
 
 def producer_id_max_in(directory: Path, below: int) -> int:
@@ -178,7 +222,7 @@ def _end_of(segment: Segment) -> int | None:
     return end_offset
 
 
-def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: Redo) -> int:
+def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: Redo, known_end: int) -> int:
     """Check the batches from ``recovery_point`` on, write again what is missing and ``redo`` has, cut the log at the
     first that is not sound, and return its end.
 
@@ -212,7 +256,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
         if damage is not None and limit in (end, NEVER) and is_blank(segment, damage.position):
             segment.truncate(damage.position)  # it was allocated ahead
         elif damage is not None:
-            cut(segment, damage, end, segments[number + 1 :])
+            cut(segment, damage, end, segments[number + 1 :], known_end)
             del segments[number + 1 :]
             break
     return end

@@ -64,6 +64,8 @@ class SegmentedLog(ReadableLog, Journaled):
         # Whether the journal had it the last time, so that its own file is not waited for.
         self._was_journaled = False
         self.unsynced: list[Segment] = []
+        # Which records it is known to have had and has no more, in words; empty: none.
+        self.loss = ""
         self.is_deleted = False
         # Held while files are made by their names in another thread than the one that owns the log.
         self.files = threading.Lock()
