@@ -35,10 +35,12 @@ def cut(segment: Segment, damage: Damage, end: int, later: list[Segment], known_
     name = segment.path(LOG_SUFFIX)
     lost = segment.size - damage.position
     if end < known_end or any(segment.size for segment in later) or _holds_batches(segment, damage.position, end):
-        files.write(_unused_name(name), segment.view(damage.position, segment.size), is_synced=True)
+        kept = _unused_name(name)
+        files.write(kept, segment.view(damage.position, segment.size), is_synced=True)
         logger.error(
-            "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",
-            name, damage.position, damage.reason, lost, len(later), DAMAGED_SUFFIX,
+            "%s is damaged at position %d (%s): cut there, the %d bytes from there on are kept in %s%s",
+            name, damage.position, damage.reason, lost, kept,
+            f", {len(later)} more segments in *{DAMAGED_SUFFIX}" if later else "",
         )  # fmt: skip
     else:
         logger.warning("%s: cut %d bytes off its end, a batch that was not wholly written", name, lost)
