@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
 from ..storage.datadir import DataDir
-from ..storage.errors import LogOffline
+from ..storage.errors import DataDirLost, LogOffline
 from ..storage.layout import folders
 from ..storage.sync_job import Done, Syncable
 from .config import BrokerConfig, ConfigError, Dynamics, GroupConfig
@@ -58,6 +58,8 @@ class Broker:
         self.acknowledge_durable = config.bool("barnabas.acknowledge.durable")
         self.dispatcher = Dispatcher(collect(f"{__package__}.apis"))
         self.is_stopping = False
+        # Set when the data directory is gone: nothing is taken any more, and the process has to end.
+        self.lost = asyncio.Event()
         self.metrics: MetricsEndpoint | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._to_sync: dict[Syncable, list[Done]] = {}
@@ -125,6 +127,7 @@ class Broker:
             raise
         milliseconds = self.config.int
         self._every(HOUSEKEEPING_S, self._keep_house)
+        self._every(HOUSEKEEPING_S, self._in_turn(self._watch_files))
         self._every(milliseconds("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
         retention_s = milliseconds("log.retention.check.interval.ms") / 1000
@@ -230,6 +233,19 @@ class Broker:
     def _keep_house(self) -> None:
         self.server.shared.close_idle()
         self.data_dir.flush_due()
+
+    async def _watch_files(self) -> None:
+        """Stop taking what cannot be kept, because the files for it were moved, removed or made read-only."""
+        try:
+            await asyncio.to_thread(self.data_dir.presence.check)
+        except DataDirLost as error:
+            if not self.is_stopping and not self.lost.is_set():
+                logger.critical("%s: nothing can be kept any more; shutting down", error)
+                self.data_dir.give_up(str(error))
+                self.lost.set()
+            return
+        for log, segment in await asyncio.to_thread(self.data_dir.growing_files.missing):
+            log.lost_file(segment)
 
     def _expire_producers(self) -> None:
         self.data_dir.expire_producers(self.config.int("producer.id.expiration.ms"))

@@ -17,7 +17,7 @@ from .catalog.sqlite import SqliteCatalog
 from .checkpoints import Key
 from .clock import Clock
 from .disposal import Disposal, unlink_segments
-from .errors import FULL, CatalogError, LogOffline, StorageError
+from .errors import FULL, CatalogError, DataDirLost, LogOffline, StorageError
 from .flusher import Flusher
 from .journal import Journal, Redo, left_in
 from .known_offsets import KnownOffsets
@@ -37,6 +37,7 @@ from .layout import (
 )
 from .log import NEVER, LogSettings
 from .mapped_file import FilePool
+from .presence import GrowingFiles, Presence
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
 from .segments import SegmentedLog
@@ -63,9 +64,13 @@ class DataDir:
         # How many of the logs that were opened have lost records.
         self.lossy_logs = 0
         self._by_key: dict[LogId, SegmentedLog] = {}
+        # Why the directory cannot be used any more; empty while it can.
+        self.lost = ""
         self._complained_s = float("-inf")
+        self.growing_files = GrowingFiles(self.logs)
         self._flush_at: dict[SegmentedLog, float] = {}
         try:
+            files.make_directories(path.parent)
             files.make_directory(path)
             self._lock = lock(path / LOCK_FILE)
         except OSError as error:
@@ -84,6 +89,7 @@ class DataDir:
                     self._journal.remove()
                 files.unlink(path / CLEAN_FILE)
                 files.sync_directory(path)  # the mark must not come back after a power failure
+                self.presence = Presence(path, (CATALOG_FILE, f"{CATALOG_FILE}-wal"))
             except BaseException:
                 self.catalog.close()
                 raise
@@ -142,6 +148,8 @@ class DataDir:
 
         ``is_sound``: False when nothing is known about the files, and every batch has to be checked.
         """
+        if self.lost:
+            raise LogOffline(self.lost)
         folder = self.path / f"{topic}-{partition}"
         recovery_point = None if self.was_clean else self.known.recovery_points.get((topic, partition))
         if not is_sound:
@@ -212,6 +220,7 @@ class DataDir:
             files.rename(folder, aside)
         elif metadata.exists():
             logger.warning("%s does not say whose it is: taking it for the topic's", metadata)
+        self.presence.check()  # no folder may be made in another directory
         files.make_directory(folder)
         files.replace(metadata, f"version: 0\ntopic_id: {encode_id(topic_id)}\n".encode())
         return owner is not None
@@ -337,6 +346,7 @@ class DataDir:
         logs = list(self.logs.values())
 
         def work() -> None:
+            self.presence.check()
             for log in logs:
                 try:
                     if log.offline is None:
@@ -353,8 +363,33 @@ class DataDir:
 
         return SyncJob(work, lambda: None, fail)
 
+    def give_up(self, reason: str) -> None:
+        """Take nothing any more: what was taken stays in files that are not found here again."""
+        self.lost = reason
+        for log in self.logs.values():
+            log.offline = log.offline or reason
+        self.catalog.refuse(reason)
+
+    def _abandon(self) -> None:
+        """Let go of everything and write nothing: another directory may be at this path."""
+        self.flusher.stop()
+        for log in self.logs.values():
+            log.let_go()
+        self.disposal.stop()
+        self._journal.close()
+        self.catalog.abandon()
+        os.close(self._lock)
+
     def close(self) -> None:
         """Bring everything to the disk and leave the directory so that the next start has nothing to check."""
+        try:
+            self.presence.check()
+        except DataDirLost as error:
+            self.lost = self.lost or str(error)
+        if self.lost:
+            logger.error("not closed cleanly: %s", self.lost)
+            self._abandon()
+            return
         self.flusher.stop()
         clean = True
         for log in self.logs.values():
