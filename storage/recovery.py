@@ -51,6 +51,18 @@ def unlink_all(log: SegmentedLog, segments: list[Segment]) -> None:
         segment.unlink()
 
 
+class _Bounds(NamedTuple):
+    """Offsets that tell damage from what is as it should be.
+
+    ``known_end``, ``gaps_end``: see ``open_log``. ``compacted_end``: before it no record need have an offset, because
+    compaction may have removed it. It is beyond ``gaps_end`` when nobody has noted yet how far compaction has come.
+    """
+
+    known_end: int
+    gaps_end: int
+    compacted_end: int
+
+
 class _Checked(NamedTuple):
     """What is sound of a segment: the offset behind it, the leader epoch of its last batch, and what follows."""
 
@@ -87,6 +99,7 @@ def open_log(
     pool = FilePool() if pool is None else pool
     files.make_directory(directory)
     segments = _find_segments(directory, clock, pool)
+    bounds = _Bounds(known_end, gaps_end, NEVER if settings.is_compacted else gaps_end)
     while len(segments) > 1 and segments[1].base_offset <= log_start_offset:
         # The process did not get round to delete it, and nobody has synced it since it was parted with.
         segments.pop(0).unlink()
@@ -95,7 +108,7 @@ def open_log(
         if recovery_point is None:
             logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
         recovery_point = recovery_point or 0
-        end = _recover(segments, recovery_point, gaps_end, redo or Redo(), known_end)
+        end = _recover(segments, recovery_point, bounds, redo or Redo())
     loss = ""
     if end < known_end:
         loss = f"the records from offset {end} to {known_end - 1} are missing; the log goes on at offset {end}"
@@ -103,7 +116,7 @@ def open_log(
             loss = f"its files are gone, with all records before offset {known_end}; the log goes on at that offset"
             end = _begin_again(segments, known_end, clock.now_ms(), pool)
             if redo is not None:
-                end = _recover(segments, end, gaps_end, redo, known_end)
+                end = _recover(segments, end, bounds, redo)
     is_indexed_anew = recovery_point == 0 or not all(has_sound_index(segment) for segment in segments)
     if is_indexed_anew:
         index_aborted(segments)
@@ -222,7 +235,7 @@ def _end_of(segment: Segment) -> int | None:
     return end_offset
 
 
-def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: Redo, known_end: int) -> int:
+def _recover(segments: list[Segment], recovery_point: int, bounds: _Bounds, redo: Redo) -> int:
     """Check the batches from ``recovery_point`` on, write again what is missing and ``redo`` has, cut the log at the
     first that is not sound, and return its end.
 
@@ -233,7 +246,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
     end, epoch = segments[first].base_offset, -1
     for number in range(first, len(segments)):
         segment = segments[number]
-        if segment.base_offset < end or segment.base_offset > max(end, gaps_end):
+        if segment.base_offset < end or segment.base_offset > max(end, bounds.gaps_end):
             logger.error(
                 "%s does not begin at offset %d, where its predecessor ends: it and what follows is kept in *%s",
                 segment.path(LOG_SUFFIX), end, DAMAGED_SUFFIX,
@@ -242,21 +255,21 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
             del segments[number:]
             break
         trusted = segment.load_indexes(recovery_point) if number == first else 0
-        checked = _check(segment, trusted, end, epoch)
+        checked = _check(segment, trusted, end, epoch, bounds)
         if checked.damage is not None and trusted:
             # Where there is some damage there may be more, also in what was known to be on disk.
-            checked = _check(segment, 0, end, epoch)
+            checked = _check(segment, 0, end, epoch, bounds)
         limit = next((segment.base_offset for segment in segments[number + 1 :]), NEVER)
         end = -1
         while end < checked.end:
             end = checked.end
             if (redone := _write_again(segment, checked, limit, redo)) is not None:
-                checked = _check(segment, redone, end, checked.epoch)
+                checked = _check(segment, redone, end, checked.epoch, bounds)
         epoch, damage = checked.epoch, checked.damage
         if damage is not None and limit in (end, NEVER) and is_blank(segment, damage.position):
             segment.truncate(damage.position)  # it was allocated ahead
         elif damage is not None:
-            cut(segment, damage, end, segments[number + 1 :], known_end)
+            cut(segment, damage, end, segments[number + 1 :], bounds.known_end)
             del segments[number + 1 :]
             break
     return end
@@ -281,7 +294,7 @@ def _write_again(segment: Segment, checked: _Checked, limit: int, redo: Redo) ->
     return start
 
 
-def _check(segment: Segment, start: int, expected_offset: int, epoch: int) -> _Checked:
+def _check(segment: Segment, start: int, expected_offset: int, epoch: int, bounds: _Bounds) -> _Checked:
     """Verify and index every batch from ``start`` on. ``epoch``: the leader epoch of the batch before."""
     if not start:
         segment.use_indexes(OffsetIndex(), TimeIndex())
@@ -292,7 +305,8 @@ def _check(segment: Segment, start: int, expected_offset: int, epoch: int) -> _C
             return _Checked(end, epoch, found)
         position, header = found
         epoch = header.partition_leader_epoch
-        if gap is None and header.base_offset > expected_offset and (position > start or not start):
+        is_behind_gap = header.base_offset > max(expected_offset, bounds.compacted_end)
+        if gap is None and is_behind_gap and (position > start or not start):
             gap = expected_offset
         segment.note(position, header.size_bytes, header.last_offset, header.max_timestamp, INDEX_INTERVAL_BYTES)
         end = expected_offset = header.next_offset
