@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..storage.catalog import Catalog
 from ..storage.clock import Clock, SystemClock
 from ..storage.datadir import DataDir
-from ..storage.errors import LogOffline
+from ..storage.errors import DataDirLost, LogOffline
 from ..storage.layout import folders
 from ..storage.sync_job import Done, Syncable
 from .config import BrokerConfig, ConfigError, Dynamics, GroupConfig
@@ -57,6 +58,8 @@ class Broker:
         self.acknowledge_durable = config.bool("barnabas.acknowledge.durable")
         self.dispatcher = Dispatcher(collect(f"{__package__}.apis"))
         self.is_stopping = False
+        # Set when the data directory is gone: nothing is taken any more, and the process has to end.
+        self.lost = asyncio.Event()
         self.metrics: MetricsEndpoint | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._to_sync: dict[Syncable, list[Done]] = {}
@@ -96,9 +99,11 @@ class Broker:
             self.cleaning = Cleaning(self.topics, self.data_dir, self.clock, lambda: self.config, self.request_sync)
             slots = self.config.int("max.incremental.fetch.session.cache.slots")
             self.fetch_sessions = FetchSessions(slots, self.topics, self.clock)
+            await asyncio.to_thread(self._open_short if self.data_dir.was_clean else self._recover)
             if not self.data_dir.was_clean:
-                await asyncio.to_thread(self._recover)
                 self.data_dir.checkpoint()
+            if self.data_dir.lossy_logs:
+                logger.error("%d partitions have lost records", self.data_dir.lossy_logs)
             self._report_orphans()
             self.groups = GroupCoordinator(
                 self.catalog, self.clock, _group_config(self.config), self.topics, self._times_of_group
@@ -122,6 +127,7 @@ class Broker:
             raise
         milliseconds = self.config.int
         self._every(HOUSEKEEPING_S, self._keep_house)
+        self._every(HOUSEKEEPING_S, self._in_turn(self._watch_files))
         self._every(milliseconds("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
         retention_s = milliseconds("log.retention.check.interval.ms") / 1000
@@ -174,10 +180,16 @@ class Broker:
             for partition in topic.partitions:
                 if self.is_stopping:
                     return
-                try:
+                with suppress(LogOffline):  # said by the data directory
                     partition.log  # noqa: B018
-                except LogOffline:
-                    continue  # said by the data directory
+
+    def _open_short(self) -> None:
+        """Open the logs that have lost records since the clean stop, so that the start tells of them."""
+        for name, index in self.data_dir.known.plainly_short():
+            topic = self.topics.get(name)
+            if topic is not None and index < len(topic.partitions):
+                with suppress(LogOffline):  # said by the data directory
+                    topic.partitions[index].log  # noqa: B018
 
     def _in_turn(self, work: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
         """Return what begins ``work``, unless it is still at it."""
@@ -221,6 +233,19 @@ class Broker:
     def _keep_house(self) -> None:
         self.server.shared.close_idle()
         self.data_dir.flush_due()
+
+    async def _watch_files(self) -> None:
+        """Stop taking what cannot be kept, because the files for it were moved, removed or made read-only."""
+        try:
+            await asyncio.to_thread(self.data_dir.presence.check)
+        except DataDirLost as error:
+            if not self.is_stopping and not self.lost.is_set():
+                logger.critical("%s: nothing can be kept any more; shutting down", error)
+                self.data_dir.give_up(str(error))
+                self.lost.set()
+            return
+        for log, segment in await asyncio.to_thread(self.data_dir.growing_files.missing):
+            log.lost_file(segment)
 
     def _expire_producers(self) -> None:
         self.data_dir.expire_producers(self.config.int("producer.id.expiration.ms"))

@@ -73,6 +73,8 @@ TAIL = """
 - A batch that claims to have a log append time is always refused, by Kafka only where the broker sets that time.
 - Records that cannot be read are INVALID_RECORD where they are looked at; for some of them Kafka has
   UNKNOWN_SERVER_ERROR.
+- A partition whose files are gone at the start goes on at the offset where it ended, Kafka's begins again at 0. Both
+  have a new leader epoch then.
 - Fetch sessions remember 200,000 partitions together; who asks for more names them in every request.
 """
 

@@ -1,6 +1,7 @@
 """``barnabas check``: walk a data directory that nobody uses and say what is wrong with it. Changes nothing
 but the note in the lock file."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -18,8 +19,10 @@ from ..protocol.records import (
     read_end_transaction_marker,
 )
 from .aborted import TRANSACTION_INDEX_SUFFIX, read_entries
-from .checkpoints import LeaderEpochs, read_offsets
+from .catalog import StoredTopic
+from .checkpoints import Key, LeaderEpochs, read_offsets
 from .clock import SystemClock
+from .damage import Damage, is_blank
 from .errors import StorageError
 from .index import IndexCorrupt, OffsetIndex, TimeIndex
 from .journal import FILE_NAMES as JOURNAL_FILES
@@ -27,17 +30,20 @@ from .journal import left_in
 from .layout import (
     CATALOG_FILE,
     CLEAN_FILE,
+    CLEAN_OFFSETS_FILE,
     LOCK_FILE,
+    LOG_STARTS_FILE,
     RECOVERY_POINTS_FILE,
     STRAY_SUFFIX,
     folders,
     lock,
     topic_id_in,
 )
+from .log import NEVER
 from .producer_check import ProducerCheck
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE
-from .recovery import Damage, is_blank, sound_batches
+from .recovery import sound_batches
 from .segment import (
     CLEANED_MARK,
     DELETED_MARK,
@@ -86,6 +92,17 @@ def check(path: Path) -> Report:
         os.close(held)
 
 
+class _Known(NamedTuple):
+    """What the checkpoints and the catalog know of a partition.
+
+    ``end``: all records before this offset have been on the disk. ``gaps_end``: where segments begin up to this
+    offset, compaction may have left a gap before them.
+    """
+
+    end: int
+    gaps_end: int
+
+
 class _Walk:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -103,24 +120,45 @@ class _Walk:
 
     def run(self) -> Report:
         topics = self._check_catalog()
-        self._readable(self.path / RECOVERY_POINTS_FILE, read_offsets)
-        self._tell_of_journal({topic_id for topic_id, _ in topics.values()})
-        for topic, partition, folder in folders(self.path):
-            topic_id, count = topics.get(topic, (b"", 0))
-            self.is_served = partition < count and topic_id_in(folder) in (topic_id, None)
-            if not self.is_served:
+        points = self._offsets(RECOVERY_POINTS_FILE)
+        starts = self._offsets(LOG_STARTS_FILE)
+        clean_offsets = self._offsets(CLEAN_OFFSETS_FILE)
+        self._tell_of_journal({topic.topic_id for topic in topics.values()})
+        seen: set[Key] = set()
+        for name, partition, folder in folders(self.path):
+            topic, key = topics.get(name), (name, partition)
+            seen.add(key)
+            self.is_served = (
+                topic is not None
+                and partition < topic.partition_count
+                and topic_id_in(folder) in (topic.topic_id, None)
+            )
+            if topic is None or not self.is_served:
                 self.note(folder, "belongs to no topic in the catalog")
+                known = _Known(0, NEVER)
+            else:
+                is_compacted = "compact" in topic.configs.get("cleanup.policy", "")
+                known = _Known(points.get(key, 0), NEVER if is_compacted else clean_offsets.get(key, 0))
             self.partitions += 1
             try:
-                self._check_partition(folder)
+                self._check_partition(folder, known)
             except OSError as error:
                 self.problem(folder, f"cannot be read: {error}")
+        self.is_served = True
+        for name, partition in sorted((points.keys() | starts.keys()) - seen):
+            topic, end = topics.get(name), max(points.get((name, partition), 0), starts.get((name, partition), 0))
+            if topic is not None and partition < topic.partition_count and end > 0:
+                self.problem(self.path / f"{name}-{partition}", f"is gone, and had all records before offset {end}")
         for stray in sorted(self.path.glob(f"*{STRAY_SUFFIX}")):
             self.note(stray, "was put aside, because a topic of the same name was made")
         return Report(self.partitions, self.batches, self.records, self.size_bytes, self.findings)
 
-    def _check_catalog(self) -> dict[str, tuple[bytes, int]]:
-        """Return the id and the number of partitions of each topic by its name."""
+    def _offsets(self, name: str) -> dict[Key, int]:
+        path = self.path / name
+        return read_offsets(path) if self._readable(path, read_offsets) else {}
+
+    def _check_catalog(self) -> dict[str, StoredTopic]:
+        """Return the topics by their names."""
         path = self.path / CATALOG_FILE
         try:
             # In a copy, because SQLite tidies up after a crash when it opens a database.
@@ -133,8 +171,8 @@ class _Walk:
                     for (text,) in db.execute("PRAGMA integrity_check"):
                         if text != "ok":
                             self.problem(path, text)
-                    rows = db.execute("SELECT name, topic_id, partition_count FROM topics")
-                    return {name: (topic_id, count) for name, topic_id, count in rows}
+                    rows = db.execute("SELECT topic_id, name, partition_count, leader_epoch, configs FROM topics")
+                    return {row[1]: StoredTopic._make((*row[:4], json.loads(row[4]))) for row in rows}
                 finally:
                     db.close()
         except (sqlite3.Error, OSError) as error:
@@ -161,7 +199,7 @@ class _Walk:
             return False
         return True
 
-    def _check_partition(self, folder: Path) -> None:
+    def _check_partition(self, folder: Path, known: _Known) -> None:
         self._readable(folder / LEADER_EPOCH_FILE, LeaderEpochs)
         for mark in (CLEANED_MARK, SWAP_MARK, DELETED_MARK):
             for path in sorted(folder.glob(f"*{mark}")):
@@ -174,24 +212,40 @@ class _Walk:
         self.producers = ProducerCheck(folder, snapshots, self.problem if self.was_clean else self.note)
         bases = sorted(int(path.stem) for path in folder.glob(f"*{LOG_SUFFIX}") if path.stem.isdigit())
         expected = 0
+        self.known, self.has_gaps, self.is_damaged = known, False, False
+        missing: list[tuple[Path, int]] = []
         for base in bases:
             segment = Segment(folder, base, SystemClock().now_ms())
+            path = segment.path(LOG_SUFFIX)
             try:
                 if base < expected:
-                    self.problem(segment.path(LOG_SUFFIX), f"begins before the end of its predecessor, {expected}")
+                    self.problem(path, f"begins before the end of its predecessor, {expected}")
+                elif base > max(expected, known.gaps_end) and base != bases[0] and not self.is_damaged:
+                    missing.append((path, expected))
                 expected = self._check_segment(segment, base, is_last=base == bases[-1])
             finally:
                 segment.close()
         self.producers.compare(expected)
+        self._tell_of_missing(folder, missing, expected)
 
-    def _tell_of_damage(self, segment: Segment, damage: Damage, is_last: bool) -> None:
+    def _tell_of_missing(self, folder: Path, missing: list[tuple[Path, int]], end: int) -> None:
+        """Tell of segments that have gone. ``missing``: those that begin behind their predecessor's end, and that."""
+        if not self.has_gaps:  # gaps within segments are of compaction, and so may be those between them
+            for path, offset in missing:
+                self.problem(path, f"begins behind the end of its predecessor, {offset}: records are missing")
+        if end < self.known.end and not self.is_damaged:
+            self.problem(folder, f"ends at offset {end}, and had all records before offset {self.known.end}")
+
+    def _tell_of_damage(self, segment: Segment, damage: Damage, end: int, is_last: bool) -> None:
+        """``end``: the offset behind the batches before the damage."""
         path, rest = segment.path(LOG_SUFFIX), segment.size - damage.position
         if is_last and is_blank(segment, damage.position):
             self.note(path, f"ends in {rest} zeros, space that was allocated ahead")
             self.size_bytes -= rest
             return
+        self.is_damaged = True
         text = f"no sound batch at position {damage.position} of {segment.size}: {damage.reason}"
-        torn = is_last and not self.was_clean
+        torn = is_last and not self.was_clean and end >= self.known.end
         (self.note if torn else self.problem)(path, text)
 
     def _check_segment(self, segment: Segment, expected: int, is_last: bool) -> int:
@@ -201,7 +255,7 @@ class _Walk:
         self.size_bytes += segment.size
         for found in sound_batches(segment, 0, expected):
             if isinstance(found, Damage):
-                self._tell_of_damage(segment, found, is_last)
+                self._tell_of_damage(segment, found, expected, is_last)
                 break
             position, header = found
             last_offsets[position] = header.last_offset
@@ -211,6 +265,7 @@ class _Walk:
                 if self.producers.is_open(header.producer_id):
                     aborted.append((header.producer_id, header.base_offset))
             self.producers.take(header, marker)
+            self.has_gaps = self.has_gaps or header.base_offset > expected
             expected = header.next_offset
             self.batches += 1
             self.records += header.records_count

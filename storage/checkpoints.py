@@ -1,6 +1,7 @@
 """Kafka's small text files: offset checkpoints, leader epochs, properties. Each is replaced as a whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..protocol.records import BatchHeader
@@ -9,8 +10,12 @@ from .errors import StorageError
 
 _VERSION = "0"
 
+# Topic and partition.
+Key = tuple[str, int]
+Offsets = Mapping[Key, int]
 
-def write_offsets(path: Path, offsets: Mapping[tuple[str, int], int], is_synced: bool = True) -> None:
+
+def write_offsets(path: Path, offsets: Offsets, is_synced: bool = True) -> None:
     """Write a ``*-offset-checkpoint``: one offset per (topic, partition). Raises OSError."""
     lines = [f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items()]
     files.replace(path, _numbered(lines), is_synced)
@@ -20,7 +25,7 @@ def _numbered(lines: list[str]) -> bytes:
     return "\n".join([_VERSION, str(len(lines)), *lines, ""]).encode()
 
 
-def read_offsets(path: Path) -> dict[tuple[str, int], int]:
+def read_offsets(path: Path) -> dict[Key, int]:
     """Read a ``*-offset-checkpoint``; no file is an empty one. Raises StorageError when it makes no sense."""
     offsets = {}
     for line in _lines(path):
@@ -42,6 +47,54 @@ def _lines(path: Path) -> Sequence[str]:
     if version != _VERSION or count != str(len(lines)):
         raise StorageError(f"{path}: version {version!r} or the number of lines, {count!r}, is wrong")
     return lines
+
+
+class OffsetCheckpoint:
+    """A ``*-offset-checkpoint`` in use: one offset per partition. One thread changes it, any may write it.
+
+    ``latest`` returns offsets that are newer than those noted here, of the partitions that are in use.
+    """
+
+    def __init__(self, path: Path, offsets: Offsets, latest: Callable[[], Offsets] = dict) -> None:
+        self.path = path
+        self._writing = threading.Lock()
+        self._offsets = dict(offsets)
+        self._latest = latest
+        # Partitions that the file may still have, and that it must not have when there are new ones of that name.
+        self._forgotten: set[Key] = set()
+
+    def get(self, key: Key) -> int:
+        """Return the noted offset, 0 when there is none."""
+        return self._offsets.get(key, 0)
+
+    def known(self) -> dict[Key, int]:
+        """Return all noted offsets."""
+        return self._offsets.copy()
+
+    def note(self, key: Key, offset: int) -> None:
+        self._offsets[key] = offset
+
+    def forget(self, key: Key, is_in_use: bool = False) -> bool:
+        """Drop the offset of a partition that was deleted, and return whether the file may have it.
+
+        ``is_in_use``: ``latest`` had the partition so far.
+        """
+        is_known = self._offsets.pop(key, None) is not None or is_in_use
+        if is_known:
+            self._forgotten.add(key)
+        return is_known
+
+    def settle(self, keys: Iterable[Key], is_synced: bool = True) -> None:
+        """Write the file if it may still have one of ``keys`` that was forgotten; may block. Raises OSError."""
+        if self._forgotten and not self._forgotten.isdisjoint(keys):
+            self.write(is_synced)
+
+    def write(self, is_synced: bool = True) -> None:
+        """Replace the file; blocks when ``is_synced``. Raises OSError."""
+        with self._writing:
+            forgotten = self._forgotten.copy()
+            write_offsets(self.path, {**self._offsets.copy(), **self._latest()}, is_synced)
+            self._forgotten -= forgotten
 
 
 class LeaderEpochs:

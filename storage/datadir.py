@@ -14,22 +14,20 @@ from pathlib import Path
 
 from . import files
 from .catalog.sqlite import SqliteCatalog
-from .checkpoints import read_offsets, write_offsets
+from .checkpoints import Key
 from .clock import Clock
 from .disposal import Disposal, unlink_segments
-from .errors import FULL, CatalogError, LogOffline, StorageError
+from .errors import FULL, CatalogError, DataDirLost, LogOffline, StorageError
 from .flusher import Flusher
 from .journal import Journal, Redo, left_in
+from .known_offsets import KnownOffsets
 from .layout import (
     CATALOG_FILE,
     CLEAN_FILE,
-    CLEAN_OFFSETS_FILE,
     DELETED_SUFFIX,
     LOCK_FILE,
-    LOG_STARTS_FILE,
     META_FILE,
     PARTITION_FILE,
-    RECOVERY_POINTS_FILE,
     STRAY_SUFFIX,
     encode_id,
     folders,
@@ -38,8 +36,8 @@ from .layout import (
     topic_id_in,
 )
 from .log import NEVER, LogSettings
-from .log_starts import LogStarts
 from .mapped_file import FilePool
+from .presence import GrowingFiles, Presence
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
 from .segments import SegmentedLog
@@ -50,6 +48,8 @@ logger = logging.getLogger(__name__)
 _FOLDER_NAME_MAX = 255
 # How often to say that logs cannot be opened for want of space or descriptors.
 OPEN_COMPLAINT_INTERVAL_S = 5.0
+# Of how many partitions that have lost records there is a line in the log.
+LOSSES_TOLD_MAX = 20
 
 
 class DataDir:
@@ -60,11 +60,17 @@ class DataDir:
     ) -> None:
         self.path = path
         self._clock = clock
-        self.logs: dict[tuple[str, int], SegmentedLog] = {}
+        self.logs: dict[Key, SegmentedLog] = {}
+        # How many of the logs that were opened have lost records.
+        self.lossy_logs = 0
         self._by_key: dict[LogId, SegmentedLog] = {}
+        # Why the directory cannot be used any more; empty while it can.
+        self.lost = ""
         self._complained_s = float("-inf")
+        self.growing_files = GrowingFiles(self.logs)
         self._flush_at: dict[SegmentedLog, float] = {}
         try:
+            files.make_directories(path.parent)
             files.make_directory(path)
             self._lock = lock(path / LOCK_FILE)
         except OSError as error:
@@ -76,14 +82,14 @@ class DataDir:
             try:
                 self._write_meta(node_id)
                 self.was_clean = (path / CLEAN_FILE).exists()
-                self._recovery_points = self._read_recovery_points()
-                self._log_starts = LogStarts(path / LOG_STARTS_FILE)
-                self._clean_offsets = self._read_clean_offsets()
+                self.known = KnownOffsets(path, self._latest_points)
+                self.was_clean = self.was_clean and self.known.has_recovery_points
                 self._journal = Journal(path, self._left_in_journal(), self._has_all, self._sync_logs)
                 if not self._journal.left:
                     self._journal.remove()
                 files.unlink(path / CLEAN_FILE)
                 files.sync_directory(path)  # the mark must not come back after a power failure
+                self.presence = Presence(path, (CATALOG_FILE, f"{CATALOG_FILE}-wal"))
             except BaseException:
                 self.catalog.close()
                 raise
@@ -91,19 +97,13 @@ class DataDir:
             os.close(self._lock)
             raise
         self.flusher = Flusher(deliver, self._journal)
-        self.disposal = Disposal(clock, self._log_starts.write)
+        self.disposal = Disposal(clock, self.known.log_starts.write)
         self._pool = FilePool()
         for left in path.glob(f"*{DELETED_SUFFIX}"):
             self.disposal.remove(partial(files.remove_tree, left), 0)
 
-    def _read_recovery_points(self) -> dict[tuple[str, int], int]:
-        self._has_recovery_points = True
-        try:
-            return read_offsets(self.path / RECOVERY_POINTS_FILE)
-        except StorageError as error:
-            logger.warning("%s; checking the logs from their beginning", error)
-            self.was_clean = self._has_recovery_points = False
-            return {}
+    def _latest_points(self) -> dict[Key, int]:
+        return {key: log.recovery_point for key, log in list(self.logs.items())}
 
     def _left_in_journal(self) -> dict[LogId, Redo]:
         """Return what logs may have lost in a crash: ours, and those of folders that are no topic's yet."""
@@ -117,13 +117,6 @@ class DataDir:
                 with suppress(OSError):  # it makes the partition offline, and not the broker
                     wanted |= {topic_id_in(folder)} - known
         return {key: redo for key, redo in left.items() if key[0] in wanted}
-
-    def _read_clean_offsets(self) -> dict[tuple[str, int], int]:
-        try:
-            return read_offsets(self.path / CLEAN_OFFSETS_FILE)
-        except StorageError as error:
-            logger.warning("%s; compacting from the beginning", error)
-            return {}
 
     def _write_meta(self, node_id: int) -> None:
         """Note whose directory this is; Kafka's tools look for it. Raises StorageError when it is another node's."""
@@ -155,30 +148,35 @@ class DataDir:
 
         ``is_sound``: False when nothing is known about the files, and every batch has to be checked.
         """
+        if self.lost:
+            raise LogOffline(self.lost)
         folder = self.path / f"{topic}-{partition}"
-        recovery_point = None if self.was_clean else self._recovery_points.get((topic, partition), 0)
+        recovery_point = None if self.was_clean else self.known.recovery_points.get((topic, partition))
         if not is_sound:
             recovery_point = 0
+        known_end = self.known.recovery_points.get((topic, partition)) if is_sound else 0
         # Kafka leaves gaps between segments that were compacted. Behind those a gap is what the power has taken.
-        gaps_end = self._clean_offsets.get((topic, partition), 0)
-        if not (is_sound and self._has_recovery_points):
+        gaps_end = self.known.clean_offsets.get((topic, partition), 0)
+        if not (is_sound and self.known.has_recovery_points):
             gaps_end = NEVER
         elif settings.is_compacted or gaps_end:
             gaps_end = max(gaps_end, recovery_point or 0)
         try:
-            self._log_starts.settle((topic, partition))
-            self._claim(folder, topic_id)
+            self.known.settle((topic, partition))
+            if self._claim(folder, topic_id):
+                known_end = 0  # that was the other's
             log = open_log(
                 folder,
                 settings,
                 self._clock,
                 self.flusher.request,
                 recovery_point,
-                self._log_starts.get((topic, partition)),
+                self.known.log_starts.get((topic, partition)),
                 partial(self._retire, (topic, partition)),
                 self._pool,
                 gaps_end,
                 self._journal.left.get((topic_id, partition)),
+                known_end,
             )
         except (OSError, StorageError) as error:
             may_pass = isinstance(error, OSError) and error.errno in FULL
@@ -190,7 +188,14 @@ class DataDir:
         log.key = topic_id, partition
         self._by_key[log.key] = log
         self._journal.recovered(log.key, log.log_end_offset)
+        if log.loss:
+            self._tell_of_loss(log)
         return log
+
+    def _tell_of_loss(self, log: SegmentedLog) -> None:
+        self.lossy_logs += 1
+        is_told = self.lossy_logs <= LOSSES_TOLD_MAX
+        logger.log(logging.ERROR if is_told else logging.DEBUG, "%s: %s", log.directory.name, log.loss)
 
     def _may_complain(self) -> bool:
         """Say whether it is time to log again an error that meets every partition and is tried again and again."""
@@ -200,20 +205,25 @@ class DataDir:
         self._complained_s = now_s
         return True
 
-    def _claim(self, folder: Path, topic_id: bytes) -> None:
-        """Make the folder the topic's own; one that belongs to another topic of that name is put aside."""
+    def _claim(self, folder: Path, topic_id: bytes) -> bool:
+        """Make the folder the topic's own; put aside one that belongs to another topic of that name.
+
+        Returns whether there was one.
+        """
         metadata = folder / PARTITION_FILE
         owner = topic_id_in(folder)
         if owner == topic_id:
-            return
+            return False
         if owner is not None:
             aside = folder.with_name(self._aside_name(folder.name, STRAY_SUFFIX))
             logger.warning("%s belongs to another topic: moved to %s", folder, aside.name)
             files.rename(folder, aside)
         elif metadata.exists():
             logger.warning("%s does not say whose it is: taking it for the topic's", metadata)
+        self.presence.check()  # no folder may be made in another directory
         files.make_directory(folder)
         files.replace(metadata, f"version: 0\ntopic_id: {encode_id(topic_id)}\n".encode())
+        return owner is not None
 
     def _aside_name(self, name: str, suffix: str) -> str:
         unique = self._clock.random_bytes(16).hex()
@@ -231,10 +241,10 @@ class DataDir:
                 self._by_key.pop(log.key, None)
         elif topic_id is not None:
             self._journal.forget((topic_id, partition))
-        self._recovery_points.pop((topic, partition), None)
-        self._clean_offsets.pop((topic, partition), None)
-        if self._log_starts.forget((topic, partition)):
-            self.flusher.request(self._log_starts)
+        self.known.recovery_points.forget((topic, partition), is_in_use=log is not None)
+        self.known.clean_offsets.pop((topic, partition), None)
+        if self.known.log_starts.forget((topic, partition)):
+            self.flusher.request(self.known.log_starts)
         self.flusher.request(self)  # a new topic of that name must not find the old recovery point after a crash
         folder = self.path / f"{topic}-{partition}"
         gone = folder.with_name(self._aside_name(folder.name, DELETED_SUFFIX))
@@ -265,8 +275,8 @@ class DataDir:
             if log is not None and log.is_dirty:
                 self.flusher.request(log)
 
-    def _retire(self, key: tuple[str, int], log: SegmentedLog, segments: list[Segment]) -> None:
-        self._log_starts.note(key, log.log_start_offset)
+    def _retire(self, key: Key, log: SegmentedLog, segments: list[Segment]) -> None:
+        self.known.log_starts.note(key, log.log_start_offset)
         self.disposal.retire(log, segments)
         self.flusher.request(self.disposal)
 
@@ -274,22 +284,18 @@ class DataDir:
         """Take note of where each log begins now, and return what makes it last when it is synced."""
         for key, log in self.logs.items():
             if log.log_start_offset:  # also where a segment begins: the one before may not be gone when we die
-                self._log_starts.note(key, log.log_start_offset)
-        return self._log_starts
+                self.known.log_starts.note(key, log.log_start_offset)
+        return self.known.log_starts
 
     def clean_offset(self, topic: str, partition: int) -> int:
         """Return up to where an open log was compacted, or where it begins if that is later or not known."""
         log = self.logs[topic, partition]
-        found = self._clean_offsets.get((topic, partition), 0)
+        found = self.known.clean_offsets.get((topic, partition), 0)
         return found if log.log_start_offset <= found <= log.log_end_offset else log.log_start_offset
 
     def note_clean_offset(self, topic: str, partition: int, offset: int) -> None:
         """Remember up to where a log was compacted."""
-        self._clean_offsets[topic, partition] = offset
-        try:
-            write_offsets(self.path / CLEAN_OFFSETS_FILE, self._clean_offsets, is_synced=False)
-        except OSError as error:  # it is compacted again then
-            logger.warning("cannot write %s: %s", CLEAN_OFFSETS_FILE, error)
+        self.known.note_clean_offset((topic, partition), offset)
 
     def adopt(self, log: SegmentedLog, segment: Segment, replaced: list[Segment]) -> None:
         """Treat a cleaned segment as any other from now on, and remove those it has replaced."""
@@ -337,17 +343,17 @@ class DataDir:
 
     def sync_job(self) -> SyncJob:
         """Write the recovery points (as a ``Syncable``, so that it follows the syncs requested before it)."""
-        logs = list(self.logs.items())
+        logs = list(self.logs.values())
 
         def work() -> None:
-            for _, log in logs:
+            self.presence.check()
+            for log in logs:
                 try:
                     if log.offline is None:
                         log.checkpoint()
                 except OSError as error:
                     logger.warning("the indexes of %s were not written: %s", log.directory.name, error)
-            points = self._recovery_points | {key: log.recovery_point for key, log in logs}
-            write_offsets(self.path / RECOVERY_POINTS_FILE, points)
+            self.known.recovery_points.write()
             self.catalog.sync()
             self.catalog.checkpoint()
 
@@ -357,8 +363,33 @@ class DataDir:
 
         return SyncJob(work, lambda: None, fail)
 
+    def give_up(self, reason: str) -> None:
+        """Take nothing any more: what was taken stays in files that are not found here again."""
+        self.lost = reason
+        for log in self.logs.values():
+            log.offline = log.offline or reason
+        self.catalog.refuse(reason)
+
+    def _abandon(self) -> None:
+        """Let go of everything and write nothing: another directory may be at this path."""
+        self.flusher.stop()
+        for log in self.logs.values():
+            log.let_go()
+        self.disposal.stop()
+        self._journal.close()
+        self.catalog.abandon()
+        os.close(self._lock)
+
     def close(self) -> None:
         """Bring everything to the disk and leave the directory so that the next start has nothing to check."""
+        try:
+            self.presence.check()
+        except DataDirLost as error:
+            self.lost = self.lost or str(error)
+        if self.lost:
+            logger.error("not closed cleanly: %s", self.lost)
+            self._abandon()
+            return
         self.flusher.stop()
         clean = True
         for log in self.logs.values():
@@ -376,8 +407,7 @@ class DataDir:
         self.disposal.stop()
         try:
             clean = clean and self._is_recovered()
-            points = self._recovery_points | {key: log.recovery_point for key, log in self.logs.items()}
-            write_offsets(self.path / RECOVERY_POINTS_FILE, points)
+            self.known.recovery_points.write()
             self.catalog.sync()
             self.catalog.close()
             self._journal.close()

@@ -15,6 +15,10 @@ class DataDirLocked(StorageError):
     """Another process has the data directory open."""
 
 
+class DataDirLost(StorageError):
+    """The data directory in use was moved, removed or replaced, or cannot be written to any more."""
+
+
 class CatalogError(StorageError):
     """The catalog could not do what was asked: the disk is full, the file is damaged, it is too new."""
 

@@ -49,6 +49,11 @@ def unlink(path: str | Path) -> None:
 
 
 def make_directory(path: Path) -> None:
+    """Make a directory unless it is there. What it lies in has to be there."""
+    path.mkdir(exist_ok=True)
+
+
+def make_directories(path: Path) -> None:
     """Make a directory, and those it lies in, unless they are there."""
     path.mkdir(parents=True, exist_ok=True)
 

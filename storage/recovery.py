@@ -2,26 +2,24 @@
 not have reached the disk (Kafka's LogLoader)."""
 
 import logging
-import re
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from ..protocol.records import (
     BATCH_OVERHEAD,
-    MAGIC,
     BatchCorrupt,
     BatchHeader,
     read_header,
     verify,
 )
-from ..protocol.records.batch import MAGIC_OFFSET
 from . import files
-from .aborted import TRANSACTION_INDEX_SUFFIX
 from .checkpoints import LeaderEpochs
 from .clock import Clock
+from .damage import DAMAGED_SUFFIX, Damage, cut, is_blank, put_aside
 from .errors import StorageError
 from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
 from .journal import Redo
@@ -35,7 +33,6 @@ from .segment import (
     INDEX_SUFFIX,
     LOG_SUFFIX,
     SNAPSHOT_SUFFIX,
-    TIME_INDEX_SUFFIX,
     Segment,
 )
 from .segments import SegmentedLog
@@ -43,7 +40,6 @@ from .swap import complete_interrupted
 
 logger = logging.getLogger(__name__)
 
-DAMAGED_SUFFIX = ".damaged"
 # How much of a segment is read at a time while it is checked.
 READ_AHEAD_BYTES = 4 * 2**20
 
@@ -55,11 +51,16 @@ def unlink_all(log: SegmentedLog, segments: list[Segment]) -> None:
         segment.unlink()
 
 
-class Damage(NamedTuple):
-    """The first place in a segment where no sound batch begins."""
+class _Bounds(NamedTuple):
+    """Offsets that tell damage from what is as it should be.
 
-    position: int
-    reason: str
+    ``known_end``, ``gaps_end``: see ``open_log``. ``compacted_end``: before it no record need have an offset, because
+    compaction may have removed it. It is beyond ``gaps_end`` when nobody has noted yet how far compaction has come.
+    """
+
+    known_end: int
+    gaps_end: int
+    compacted_end: int
 
 
 class _Checked(NamedTuple):
@@ -81,6 +82,7 @@ def open_log(
     pool: FilePool | None = None,
     gaps_end: int = 0,
     redo: Redo | None = None,
+    known_end: int = 0,
 ) -> SegmentedLog:
     """Open or make the log in ``directory``.
 
@@ -90,11 +92,14 @@ def open_log(
     ``recovery_point``: None after a clean stop; otherwise the offset up to which the log is known to be on disk,
     from where on every batch is checked and the log is cut at the first that is not sound.
     ``redo``: batches that the log is known to have had, for those that are not there.
+    ``known_end``: an offset up to which all records were on the disk, whoever has taken them since. A log that has
+    nothing left begins there, so that no offset is used again; ``loss`` says so.
     Raises OSError, StorageError when the files cannot be used.
     """
     pool = FilePool() if pool is None else pool
     files.make_directory(directory)
     segments = _find_segments(directory, clock, pool)
+    bounds = _Bounds(known_end, gaps_end, NEVER if settings.is_compacted else gaps_end)
     while len(segments) > 1 and segments[1].base_offset <= log_start_offset:
         # The process did not get round to delete it, and nobody has synced it since it was parted with.
         segments.pop(0).unlink()
@@ -103,23 +108,31 @@ def open_log(
         if recovery_point is None:
             logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
         recovery_point = recovery_point or 0
-        end = _recover(segments, recovery_point, gaps_end, redo or Redo())
+        end = _recover(segments, recovery_point, bounds, redo or Redo())
+    loss = ""
+    if end < known_end:
+        loss = f"the records from offset {end} to {known_end - 1} are missing; the log goes on at offset {end}"
+        if not any(segment.size for segment in segments):
+            loss = f"its files are gone, with all records before offset {known_end}; the log goes on at that offset"
+            end = _begin_again(segments, known_end, clock.now_ms(), pool)
+            if redo is not None:
+                end = _recover(segments, end, bounds, redo)
     is_indexed_anew = recovery_point == 0 or not all(has_sound_index(segment) for segment in segments)
     if is_indexed_anew:
         index_aborted(segments)
     synced = end if recovery_point is None else recovery_point
     producers = load_producers(directory, segments, end, synced, is_indexed_anew)
-    epochs = load_epochs(directory, segments, log_start_offset, recovery_point and min(recovery_point, end))
+    settled = end if loss else recovery_point and min(recovery_point, end)
+    epochs = load_epochs(directory, segments, log_start_offset, settled)
     if log_start_offset > end:
         # The end of the log was lost in a crash, and all that is left had been deleted before. Nobody knows what the
         # producers have done since.
-        for segment in segments:
-            segment.unlink()
-        segments, end = [Segment.create(directory, log_start_offset, clock.now_ms(), pool)], log_start_offset
+        end = _begin_again(segments, log_start_offset, clock.now_ms(), pool)
         producers = ProducerStates()
     log = SegmentedLog(
         directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire, pool
     )
+    log.loss = loss
     if recovery_point is not None:
         log.recovery_point = log.durable_offset = min(recovery_point, end)
         log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
@@ -129,12 +142,43 @@ def open_log(
     return log
 
 
+def _begin_again(segments: list[Segment], offset: int, now_ms: int, pool: FilePool) -> int:
+    """Replace all segments by an empty one that begins at ``offset``, and return that. Raises OSError."""
+    directory = segments[0].directory
+    for segment in segments:
+        segment.unlink()
+    segments[:] = [Segment.create(directory, offset, now_ms, pool)]
+    return offset
+
+
 def leader_epoch_in(directory: Path) -> int:
     """Return the newest leader epoch that a partition folder knows of, -1 when there is none."""
     try:
         return LeaderEpochs(directory / LEADER_EPOCH_FILE).latest
     except StorageError:
         return -1
+
+
+def is_plainly_short(directory: Path, known_end: int) -> bool:
+    """Say whether names and sizes alone show that a partition folder does not reach to ``known_end``.
+
+    It is gone, or its newest segment is, or that is empty. Other losses are found when the log is opened.
+    """
+    newest = newest_indexed = -1
+    newest_bytes = 0
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                stem, suffix = os.path.splitext(entry.name)
+                if not stem.isdigit():
+                    continue
+                if suffix == LOG_SUFFIX and int(stem) > newest:
+                    newest, newest_bytes = int(stem), entry.stat().st_size
+                elif suffix == INDEX_SUFFIX:
+                    newest_indexed = max(newest_indexed, int(stem))
+    except OSError:
+        return True  # also when it cannot be read: opening it tells why
+    return newest < newest_indexed or (not newest_bytes and newest < known_end)
 
 
 def producer_id_max_in(directory: Path, below: int) -> int:
@@ -191,7 +235,7 @@ def _end_of(segment: Segment) -> int | None:
     return end_offset
 
 
-def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: Redo) -> int:
+def _recover(segments: list[Segment], recovery_point: int, bounds: _Bounds, redo: Redo) -> int:
     """Check the batches from ``recovery_point`` on, write again what is missing and ``redo`` has, cut the log at the
     first that is not sound, and return its end.
 
@@ -202,30 +246,30 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
     end, epoch = segments[first].base_offset, -1
     for number in range(first, len(segments)):
         segment = segments[number]
-        if segment.base_offset < end or segment.base_offset > max(end, gaps_end):
+        if segment.base_offset < end or segment.base_offset > max(end, bounds.gaps_end):
             logger.error(
                 "%s does not begin at offset %d, where its predecessor ends: it and what follows is kept in *%s",
                 segment.path(LOG_SUFFIX), end, DAMAGED_SUFFIX,
             )  # fmt: skip
-            _put_aside(segments[number:])
+            put_aside(segments[number:])
             del segments[number:]
             break
         trusted = segment.load_indexes(recovery_point) if number == first else 0
-        checked = _check(segment, trusted, end, epoch)
+        checked = _check(segment, trusted, end, epoch, bounds)
         if checked.damage is not None and trusted:
             # Where there is some damage there may be more, also in what was known to be on disk.
-            checked = _check(segment, 0, end, epoch)
+            checked = _check(segment, 0, end, epoch, bounds)
         limit = next((segment.base_offset for segment in segments[number + 1 :]), NEVER)
         end = -1
         while end < checked.end:
             end = checked.end
             if (redone := _write_again(segment, checked, limit, redo)) is not None:
-                checked = _check(segment, redone, end, checked.epoch)
+                checked = _check(segment, redone, end, checked.epoch, bounds)
         epoch, damage = checked.epoch, checked.damage
         if damage is not None and limit in (end, NEVER) and is_blank(segment, damage.position):
             segment.truncate(damage.position)  # it was allocated ahead
         elif damage is not None:
-            _cut(segment, damage, end, segments[number + 1 :])
+            cut(segment, damage, end, segments[number + 1 :], bounds.known_end)
             del segments[number + 1 :]
             break
     return end
@@ -250,7 +294,7 @@ def _write_again(segment: Segment, checked: _Checked, limit: int, redo: Redo) ->
     return start
 
 
-def _check(segment: Segment, start: int, expected_offset: int, epoch: int) -> _Checked:
+def _check(segment: Segment, start: int, expected_offset: int, epoch: int, bounds: _Bounds) -> _Checked:
     """Verify and index every batch from ``start`` on. ``epoch``: the leader epoch of the batch before."""
     if not start:
         segment.use_indexes(OffsetIndex(), TimeIndex())
@@ -261,7 +305,8 @@ def _check(segment: Segment, start: int, expected_offset: int, epoch: int) -> _C
             return _Checked(end, epoch, found)
         position, header = found
         epoch = header.partition_leader_epoch
-        if gap is None and header.base_offset > expected_offset and (position > start or not start):
+        is_behind_gap = header.base_offset > max(expected_offset, bounds.compacted_end)
+        if gap is None and is_behind_gap and (position > start or not start):
             gap = expected_offset
         segment.note(position, header.size_bytes, header.last_offset, header.max_timestamp, INDEX_INTERVAL_BYTES)
         end = expected_offset = header.next_offset
@@ -305,64 +350,3 @@ def sound_batches(
         yield position, header
         expected_offset = header.next_offset
         position += header.size_bytes
-
-
-def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> None:
-    """Cut the log at ``damage``. A torn tail just goes; what may hold whole batches is kept aside."""
-    name = segment.path(LOG_SUFFIX)
-    lost = segment.size - damage.position
-    if any(segment.size for segment in later) or _holds_batches(segment, damage.position, end):
-        files.write(_unused_name(name), segment.view(damage.position, segment.size), is_synced=True)
-        logger.error(
-            "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",
-            name, damage.position, damage.reason, lost, len(later), DAMAGED_SUFFIX,
-        )  # fmt: skip
-    else:
-        logger.warning("%s: cut %d bytes off its end, a batch that was not wholly written", name, lost)
-    _put_aside(later)
-    segment.truncate(damage.position)
-
-
-def is_blank(segment: Segment, position: int) -> bool:
-    """Say whether there is nothing but zeros from ``position`` on."""
-    zeros = bytes(2**20)
-    for start in range(position, segment.size, len(zeros)):
-        rest = bytes(segment.view(start, min(start + len(zeros), segment.size)))
-        if rest != zeros[: len(rest)]:
-            return False
-    return True
-
-
-def _put_aside(segments: list[Segment]) -> None:
-    for segment in reversed(segments):  # whenever this is interrupted, no hole is left
-        log = segment.path(LOG_SUFFIX)
-        if segment.size:
-            files.rename(log, _unused_name(log))
-        else:
-            files.unlink(log)
-        for suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX):
-            files.unlink(segment.path(suffix))
-        segment.close()
-    if segments:  # one that came back could follow what is written from now on
-        files.sync_directory(segments[0].directory)
-
-
-def _unused_name(log: Path) -> Path:
-    names = (log.with_name(f"{log.name}.{number}{DAMAGED_SUFFIX}") for number in count(1))
-    return next(name for name in names if not name.exists())
-
-
-def _holds_batches(segment: Segment, position: int, end: int) -> bool:
-    """Say whether a batch that may be of this log lies anywhere from ``position`` on, whole but out of its place."""
-    view = segment.view(position, segment.size)
-    for magic in re.finditer(bytes([MAGIC]), view):
-        start = magic.start() - MAGIC_OFFSET
-        if start >= 0:
-            try:
-                header = read_header(view, start)
-                if not start or 0 <= header.base_offset <= end + RELATIVE_OFFSET_MAX:
-                    verify(view[start : start + header.size_bytes])
-                    return True
-            except BatchCorrupt:
-                continue
-    return False

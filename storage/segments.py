@@ -24,7 +24,7 @@ from .log import Appended, LogSettings
 from .mapped_file import FilePool
 from .producers import ProducerStates
 from .reading import ReadableLog
-from .segment import DELETED_MARK, SNAPSHOT_SUFFIX, Segment, file_name
+from .segment import DELETED_MARK, LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
 from .sync_job import Journaled, LogId, SyncJob, Tail
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class SegmentedLog(ReadableLog, Journaled):
         # Whether the journal had it the last time, so that its own file is not waited for.
         self._was_journaled = False
         self.unsynced: list[Segment] = []
+        # Which records it is known to have had and has no more, in words; empty: none.
+        self.loss = ""
         self.is_deleted = False
         # Held while files are made by their names in another thread than the one that owns the log.
         self.files = threading.Lock()
@@ -357,6 +359,11 @@ class SegmentedLog(ReadableLog, Journaled):
             files.rename(self.directory, aside)
         for segment in self.segments:
             segment.file.leave_pool()
+
+    def lost_file(self, segment: Segment) -> None:
+        """Go offline because a segment has no file in the folder; not when it does not grow any more."""
+        if segment is self._active and not self.is_deleted:
+            self.failed(FileNotFoundError(errno.ENOENT, "it was removed or renamed", str(segment.path(LOG_SUFFIX))))
 
     def close(self) -> None:
         """Leave the folder such that it opens without a scan: indexes, producer snapshot. Raises OSError."""

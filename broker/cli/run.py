@@ -23,7 +23,7 @@ FILES_WANTED = 10_240
 
 
 def run(config: BrokerConfig) -> int:
-    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start."""
+    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start or go on."""
     _raise_file_limit()
     # What is there after the start stays; requests leave next to nothing for the collector (performance.md 7).
     gc.set_threshold(50_000, 50, 1000)
@@ -51,11 +51,15 @@ async def _serve(config: BrokerConfig) -> int:
     gc.freeze()
     if not stop.is_set():
         print(_ready_line(broker), flush=True)
-    await stopping
+    lost = asyncio.create_task(broker.lost.wait())
+    await asyncio.wait((stopping, lost), return_when=asyncio.FIRST_COMPLETED)
+    if broker.lost.is_set():
+        os._exit(1)  # as Kafka halts: what closes files would write to the path of the data directory
+    lost.cancel()
     logger.info("stopping; a second signal stops at once")
     await broker.stop()
     logger.info("stopped")
-    return 0
+    return 1 if broker.data_dir.lost else 0
 
 
 def _stop(stop: asyncio.Event) -> None:

@@ -251,8 +251,17 @@ class Cleaning:
 
     def _report(self, key: tuple[str, int], outcome: Outcome, plan: Plan) -> None:
         seconds = (self._clock.now_ms() - plan.now_ms) / 1000
-        before, after = outcome.bytes_before / 2**20, outcome.bytes_after / 2**20
-        logger.info("%s-%d: compacted %.1f MiB to %.1f MiB in %.1f s", *key, before, after, seconds)
+        before, after = _size(outcome.bytes_before), _size(outcome.bytes_after)
+        logger.info("%s-%d: compacted %s to %s in %.1f s", *key, before, after, seconds)
+
+
+def _size(size_bytes: int) -> str:
+    """Write a size in the largest unit of which there are ten or more."""
+    if size_bytes < 10 * 2**10:
+        return f"{size_bytes} bytes"
+    if size_bytes < 10 * 2**20:
+        return f"{size_bytes / 2**10:.0f} KiB"
+    return f"{size_bytes / 2**20:.0f} MiB"
 
 
 def _rolled(folders: dict[Partition, Path]) -> list[Partition]:

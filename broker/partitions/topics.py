@@ -19,12 +19,14 @@ from ...storage.catalog import (
     TopicRemoved,
 )
 from ...storage.clock import Clock
+from ...storage.errors import CatalogError, LogOffline
 from ..config import BrokerConfig, TopicConfig
 from ..errors import ApiError
 from .partition import Partition
 
 if TYPE_CHECKING:
     from ...storage.datadir import DataDir
+    from ...storage.log import LogSettings, PartitionLog
 
 NAME_LENGTH_MAX = 249
 # Kafka keeps it for its controllers.
@@ -140,7 +142,8 @@ class Topics:
             )
 
     def create(self, name: str, partition_count: int, configs: Mapping[str, str]) -> Topic:
-        """Make a topic whose name, count and settings have been checked. Raises CatalogError."""
+        """Make a topic whose name, count and settings have been checked. Raises CatalogError, LogOffline."""
+        self._data_dir.known.forget_former(name, range(partition_count))
         stored = StoredTopic(self.new_id(), name, partition_count, 0, configs)
         self._catalog.commit(TopicCreated(stored))
         return self._add(stored)
@@ -155,7 +158,8 @@ class Topics:
                 return bytes(drawn)
 
     def add_partitions(self, topic: Topic, partition_count: int) -> None:
-        """Give a topic more partitions; the count has been checked. Raises CatalogError."""
+        """Give a topic more partitions; the count has been checked. Raises CatalogError, LogOffline."""
+        self._data_dir.known.forget_former(topic.name, range(len(topic.partitions), partition_count))
         self._catalog.commit(PartitionsAdded(topic.name, partition_count))
         epoch = topic.partitions[0].leader_epoch
         topic.partitions += self._make_partitions(topic, epoch, range(len(topic.partitions), partition_count))
@@ -210,10 +214,28 @@ class Topics:
                 index,
                 leader_epoch,
                 topic.config,
-                partial(self._data_dir.open_log, topic.name, index, topic.topic_id),
+                partial(self._open_log, topic, index),
             )
             for index in indexes
         ]
+
+    def _open_log(self, topic: Topic, index: int, settings: LogSettings) -> PartitionLog:
+        """Open a log; when it has lost records, under the next leader epoch. Raises LogOffline.
+
+        Consumers learn from the epoch that the end of the log was cut (KIP-320), and do not take new records for the
+        lost ones. After a crash every partition has a new one already.
+        """
+        log = self._data_dir.open_log(topic.name, index, topic.topic_id, settings)
+        if log.loss and self._data_dir.was_clean:
+            try:
+                self._catalog.commit(LeaderEpochsBumped(topic.name))
+                self._catalog.sync()
+            except (CatalogError, OSError) as error:
+                raise LogOffline(f"{topic.name}: no new leader epoch: {error}", may_pass=True) from error
+            for partition in topic.partitions:
+                partition.leader_epoch += 1
+            topic.described.clear()
+        return log
 
 
 def _collision_key(name: str) -> str:

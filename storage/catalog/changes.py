@@ -206,7 +206,9 @@ class ScramCredentialRemoved(NamedTuple):
 
 
 class LeaderEpochsBumped(NamedTuple):
-    """Every partition gets the next leader epoch: the log may have lost its tail in a crash."""
+    """Every partition, or every one of a topic, gets the next leader epoch: logs may have lost their tails."""
+
+    topic: str | None = None
 
 
 class GroupStored(NamedTuple):

@@ -111,6 +111,10 @@ class Catalog(Protocol):
         """Return the ids of all groups that have at least one offset, committed or prepared."""
         ...
 
+    def refuse(self, reason: str) -> None:
+        """Make nothing last any more: commits fail from now on."""
+        ...
+
     def close(self) -> None:
         """Let go of the database; every commit is on disk then."""
         ...

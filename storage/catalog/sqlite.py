@@ -8,6 +8,7 @@ import base64
 import json
 import logging
 import sqlite3
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -147,8 +148,7 @@ class SqliteCatalog:
 
     def commit(self, *changes: Change) -> None:
         db = self._db
-        if self._failure is not None:
-            raise CatalogError(f"the catalog {self._path} cannot be used until the restart: {self._failure}")
+        self._check_usable()
         try:
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -162,6 +162,13 @@ class SqliteCatalog:
                 raise
         except sqlite3.Error as error:
             raise CatalogError(f"the catalog {self._path} refused a commit: {error}") from error
+
+    def _check_usable(self) -> None:
+        if self._failure is not None:
+            raise CatalogError(f"the catalog {self._path} cannot be used until the restart: {self._failure}")
+
+    def refuse(self, reason: str) -> None:
+        self._failure = self._failure or OSError(reason)
 
     def sync(self) -> None:
         """Flush the write-ahead log: what SQLite finds in it at the next start is committed.
@@ -228,6 +235,7 @@ class SqliteCatalog:
         return str(value)
 
     def skip_producer_ids(self, largest: int) -> None:
+        self._check_usable()
         try:
             self._db.execute(
                 "INSERT INTO meta VALUES ('next_producer_id', :next)"
@@ -238,6 +246,7 @@ class SqliteCatalog:
             raise CatalogError(f"the catalog {self._path} cannot skip producer ids: {error}") from error
 
     def allocate_producer_ids(self, count: int) -> int:
+        self._check_usable()
         try:
             (after,) = self._db.execute(
                 "INSERT INTO meta VALUES ('next_producer_id', :count)"
@@ -304,6 +313,15 @@ class SqliteCatalog:
 
     def transactions(self) -> list[StoredTransaction]:
         return [transaction(row) for row in self._rows("SELECT * FROM transactions ORDER BY transactional_id")]
+
+    def abandon(self) -> None:
+        """Let go of a database that is not at its path any more, and leave its write-ahead log as it is.
+
+        A checkpoint at the end would remove that by its name, which may be another's now.
+        """
+        if sys.version_info >= (3, 12):
+            self._db.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+        self.close()
 
     def close(self) -> None:
         with self._closed:

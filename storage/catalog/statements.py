@@ -85,8 +85,7 @@ def _remove_scram_credential(db: sqlite3.Connection, change: ScramCredentialRemo
 
 
 def _bump_leader_epochs(db: sqlite3.Connection, change: LeaderEpochsBumped) -> None:
-    del change
-    db.execute("UPDATE topics SET leader_epoch = leader_epoch + 1")
+    db.execute("UPDATE topics SET leader_epoch = leader_epoch + 1 WHERE name = coalesce(?, name)", change)
 
 
 def _store_group(db: sqlite3.Connection, change: GroupStored) -> None:

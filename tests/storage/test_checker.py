@@ -1,5 +1,6 @@
 """``barnabas check``: what it sees, and what it makes of it."""
 
+import shutil
 import sqlite3
 import struct
 from pathlib import Path
@@ -8,8 +9,15 @@ import pytest
 from support.logs import LogFolder, Settings, append, batch
 
 from barnabas.storage.checker import Report, check
+from barnabas.storage.checkpoints import write_offsets
 from barnabas.storage.errors import StorageError
-from barnabas.storage.layout import CATALOG_FILE, CLEAN_FILE
+from barnabas.storage.layout import (
+    CATALOG_FILE,
+    CLEAN_FILE,
+    CLEAN_OFFSETS_FILE,
+    LOG_STARTS_FILE,
+    RECOVERY_POINTS_FILE,
+)
 
 
 @pytest.fixture
@@ -168,3 +176,75 @@ def test_the_catalog_is_not_changed(folder):
     check(folder.path)
     assert list(db.iterdump()) == before
     db.close()
+
+
+def know(folder: LogFolder, end_offset: int, name: str = RECOVERY_POINTS_FILE) -> None:
+    write_offsets(folder.path / name, {("t", 0): end_offset})
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_a_log_that_ends_at_its_recovery_point_is_well(folder, is_clean):
+    know(folder, 40)
+    if not is_clean:
+        (folder.path / CLEAN_FILE).unlink()
+    assert check(folder.path).findings == []
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize("name", [RECOVERY_POINTS_FILE, LOG_STARTS_FILE])
+def test_a_folder_that_is_gone_is_a_problem(folder, is_clean, name):
+    know(folder, 40, name)
+    if not is_clean:
+        (folder.path / CLEAN_FILE).unlink()
+    shutil.rmtree(folder.partition)
+    (finding,) = check(folder.path).findings
+    assert finding == (folder.partition, "is gone, and had all records before offset 40", True)
+
+
+def test_a_folder_that_was_never_made_is_none(folder):
+    know(folder, 0)
+    shutil.rmtree(folder.partition)
+    assert check(folder.path).findings == []
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize("is_emptied", [True, False])
+@pytest.mark.parametrize("first", [0, -1])
+def test_segments_that_are_gone_from_the_end_are_a_problem(folder, is_clean, is_emptied, first):
+    know(folder, 40)
+    if not is_clean:
+        (folder.path / CLEAN_FILE).unlink()
+    end = int(logs(folder)[-1 if is_emptied else first].stem)
+    for path in logs(folder)[first:]:
+        if is_emptied:
+            path.write_bytes(b"")
+        else:
+            path.unlink()
+    assert f"ends at offset {end}, and had all records before offset 40" in texts(check(folder.path), is_problem=True)
+
+
+def test_a_batch_that_was_on_the_disk_and_is_damaged_is_a_problem_even_after_a_crash(folder):
+    know(folder, 40)
+    (folder.path / CLEAN_FILE).unlink()
+    flip(logs(folder)[-1], 100)
+    assert "no sound batch at position" in texts(check(folder.path), is_problem=True)
+
+
+def test_a_segment_that_is_gone_from_the_middle_is_a_problem(folder):
+    logs(folder)[1].unlink()
+    end = int(logs(folder)[1].stem)
+    assert end
+    assert "begins behind the end of its predecessor" in texts(check(folder.path), is_problem=True)
+
+
+@pytest.mark.parametrize("how", ["policy", "clean offset"])
+def test_compaction_leaves_gaps_between_segments(folder, how):
+    if how == "policy":
+        db = sqlite3.connect(folder.path / CATALOG_FILE)
+        db.execute("UPDATE topics SET configs = ?", ['{"cleanup.policy": "compact"}'])
+        db.commit()
+        db.close()
+    else:
+        know(folder, 40, CLEAN_OFFSETS_FILE)
+    logs(folder)[1].unlink()
+    assert "begins behind" not in texts(check(folder.path), is_problem=True)

@@ -185,9 +185,14 @@ class DataDirProcess:
         self.data_dir = DataDir(self.path, self.clock, 1, lambda work: work())
         return self.data_dir
 
-    def open(self, topic: str = "t", partition: int = 0, topic_id: bytes = TOPIC_ID) -> SegmentedLog:
+    def open(
+        self, topic: str = "t", partition: int = 0, topic_id: bytes = TOPIC_ID, is_lossy: bool = False
+    ) -> SegmentedLog:
+        """``is_lossy``: whether the log is expected to say that it has lost records."""
         assert self.data_dir is not None
-        return self.data_dir.open_log(topic, partition, topic_id, self.settings)
+        log = self.data_dir.open_log(topic, partition, topic_id, self.settings)
+        assert bool(log.loss) is is_lossy, log.loss
+        return log
 
     def stop(self) -> None:
         if self.data_dir is not None:

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 READY = re.compile(r"ready on \S*?:(\d+)")
@@ -19,12 +19,16 @@ class BrokerProcess:
     The port stays the same from start to start, so that clients find it again.
     """
 
-    def __init__(self, data_dir: Path, *arguments: str, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, host: str = "127.0.0.1", launcher: Sequence[str] = ()
+    ) -> None:
+        """``launcher``: a command that runs the broker in its own place."""
         self.data_dir = data_dir
         self.log = data_dir.with_name(data_dir.name + ".log")
         self.port = 0
         self._host = host
         self._arguments = arguments
+        self._launcher = launcher
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -42,7 +46,11 @@ class BrokerProcess:
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "BARNABAS_"))}
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [*command, *self._arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=environ
+                [*self._launcher, *command, *self._arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environ,
             )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -59,6 +67,14 @@ class BrokerProcess:
     def stop(self, timeout_s: float = 20) -> int:
         """End it as Ctrl-C does and return its exit status."""
         return self._end(signal.SIGTERM, timeout_s)
+
+    def wait(self, timeout_s: float = 20) -> int:
+        """Wait until it ends by itself and return its exit status."""
+        assert self._process is not None
+        status = self._process.wait(timeout_s)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return status
 
     def kill(self) -> None:
         """End it as a crash does."""

@@ -107,6 +107,25 @@ def test_what_a_compaction_relies_on_is_on_the_disk_before_it_begins(data_dir: D
     assert data_dir.clean_offset("t", 0) == log.segments[-1].base_offset
 
 
+def test_the_sizes_of_a_small_compaction_are_told_in_bytes(
+    data_dir: DataDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    log = filled(data_dir)
+    before = log.size_bytes - log.segments[-1].size
+    compact_once(data_dir, log, lambda _: None)
+    after = log.size_bytes - log.segments[-1].size
+    assert f"t-0: compacted {before} bytes to {after} bytes in 0.0 s" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 bytes"), (10_239, "10239 bytes"), (10_240, "10 KiB"), (10 * 2**20, "10 MiB"), (3 * 2**30, "3072 MiB")],
+)
+def test_a_size_is_told_in_a_unit_of_which_there_are_ten_or_more(size_bytes: int, text: str) -> None:
+    assert cleaning_module._size(size_bytes) == text
+
+
 def test_what_lies_behind_a_segment_that_was_not_replaced_is_not_replaced(data_dir: DataDir) -> None:
     log = filled(data_dir)
     before = log.segments

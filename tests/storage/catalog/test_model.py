@@ -99,7 +99,7 @@ CHANGES = st.one_of(
     st.builds(ConsumerMembersRemoved, GROUPS, st.lists(NAMES, max_size=2)),
     st.builds(TargetsStored, GROUPS, st.dictionaries(NAMES, st.just(PARTS), max_size=2)),
     st.builds(GroupForgotten, GROUPS),
-    st.just(LeaderEpochsBumped()),
+    st.builds(LeaderEpochsBumped, st.none() | NAMES),
     st.builds(GroupStored, STORED_GROUPS),
     st.builds(GroupRemoved, GROUPS),
     st.builds(OffsetsCommitted, GROUPS, st.lists(OFFSETS, max_size=4)),
@@ -167,9 +167,10 @@ def change_model(model: dict[str, Any], change: Change) -> None:
                 model["members"][group_id, member_id] = (member, targets[member_id])
         case GroupForgotten(group_id):
             forget(model, group_id)
-        case LeaderEpochsBumped():
+        case LeaderEpochsBumped(bumped):
             for name, topic in topics.items():
-                topics[name] = topic._replace(leader_epoch=topic.leader_epoch + 1)
+                if bumped in (None, name):
+                    topics[name] = topic._replace(leader_epoch=topic.leader_epoch + 1)
         case GroupStored(group):
             groups[group.group_id] = group._replace(members=sorted(group.members, key=lambda m: m.member_id.encode()))
         case GroupRemoved(group_id):

@@ -95,6 +95,11 @@ def test_all_leader_epochs_are_bumped(catalog):
     assert [topic.leader_epoch for topic in catalog.topics()] == [6, 1]
 
 
+def test_the_leader_epoch_of_one_topic_is_bumped(catalog):
+    catalog.commit(TopicCreated(ORDERS), TopicCreated(EVENTS), LeaderEpochsBumped("orders"))
+    assert {topic.name: topic.leader_epoch for topic in catalog.topics()} == {"events": 5, "orders": 1}
+
+
 def test_a_group_comes_back_as_it_was_stored_and_is_replaced_as_a_whole(catalog):
     catalog.commit(GroupStored(GROUP))
     assert catalog.groups() == [GROUP]
