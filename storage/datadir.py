@@ -18,6 +18,7 @@ from .checkpoints import read_offsets, write_offsets
 from .clock import Clock
 from .disposal import Disposal, unlink_segments
 from .errors import FULL, CatalogError, LogOffline, StorageError
+from .file_pool import FilePool
 from .flusher import Flusher
 from .journal import Journal, Redo, left_in
 from .layout import (
@@ -39,7 +40,6 @@ from .layout import (
 )
 from .log import NEVER, LogSettings
 from .log_starts import LogStarts
-from .mapped_file import FilePool
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment
 from .segments import SegmentedLog

@@ -23,10 +23,10 @@ from .aborted import TRANSACTION_INDEX_SUFFIX
 from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import StorageError
+from .file_pool import FilePool
 from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
 from .journal import Redo
 from .log import NEVER, LogSettings
-from .mapped_file import FilePool
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE, has_sound_index, index_aborted, load_epochs, load_producers
 from .segment import (
@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 DAMAGED_SUFFIX = ".damaged"
 # How much of a segment is read at a time while it is checked.
 READ_AHEAD_BYTES = 4 * 2**20
+# How much is looked at, or copied, at a time of what follows a damage.
+_PIECE_BYTES = 2**20
 
 
 def unlink_all(log: SegmentedLog, segments: list[Segment]) -> None:
@@ -124,7 +126,7 @@ def open_log(
         log.recovery_point = log.durable_offset = min(recovery_point, end)
         log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
     if settings.preallocate and not log.size_bytes:
-        segments[-1].preallocate(settings.segment_bytes)
+        segments[-1].preallocate(segments[-1].capacity)
     log.let_go()  # whoever needs a file opens it
     return log
 
@@ -197,7 +199,7 @@ def _recover(segments: list[Segment], recovery_point: int, gaps_end: int, redo: 
 
     A file may have lost whole batches with the power, so that what is left is sound: the name of the next file tells.
     """
-    # One that ends at the recovery point as well: its length may have been changed since, for its map.
+    # One that ends at the recovery point as well: its length may have been changed since, and nothing synced that.
     first = max((i for i, segment in enumerate(segments) if segment.base_offset < recovery_point), default=0)
     end, epoch = segments[first].base_offset, -1
     for number in range(first, len(segments)):
@@ -278,21 +280,23 @@ def sound_batches(
     Offsets may have gaps (compaction), but never go back. Raises OSError: everything is read by a call before it is
     through the map, where an error of the disk is a signal that ends the process.
     """
-    view = segment.view(0, segment.size)
+    size = segment.size
     read = position
 
     def read_to(end: int) -> None:
         nonlocal read
-        if min(end, segment.size) > read:
-            start, read = read, min(max(end, read + READ_AHEAD_BYTES), segment.size)
+        if min(end, size) > read:
+            start, read = read, min(max(end, read + READ_AHEAD_BYTES), size)
             segment.warm(start, read)
 
-    while position < segment.size:
+    while position < size:
         try:
             read_to(position + BATCH_OVERHEAD)
-            header = read_header(view, position)
+            header = read_header(segment.view(position, min(position + BATCH_OVERHEAD, size)))
+            if header.size_bytes > size - position:
+                raise BatchCorrupt(f"the batch says {header.size_bytes} bytes, there are {size - position}")
             read_to(position + header.size_bytes)
-            verify(view[position : position + header.size_bytes])
+            verify(segment.view(position, position + header.size_bytes))
         except BatchCorrupt as error:
             yield Damage(position, str(error))
             return
@@ -312,7 +316,7 @@ def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> No
     name = segment.path(LOG_SUFFIX)
     lost = segment.size - damage.position
     if any(segment.size for segment in later) or _holds_batches(segment, damage.position, end):
-        files.write(_unused_name(name), segment.view(damage.position, segment.size), is_synced=True)
+        _copy_out(segment, damage.position, _unused_name(name))
         logger.error(
             "%s is damaged at position %d (%s): cut there, what followed (%d bytes, %d more segments) is kept in *%s",
             name, damage.position, damage.reason, lost, len(later), DAMAGED_SUFFIX,
@@ -325,12 +329,25 @@ def _cut(segment: Segment, damage: Damage, end: int, later: list[Segment]) -> No
 
 def is_blank(segment: Segment, position: int) -> bool:
     """Say whether there is nothing but zeros from ``position`` on."""
-    zeros = bytes(2**20)
-    for start in range(position, segment.size, len(zeros)):
-        rest = bytes(segment.view(start, min(start + len(zeros), segment.size)))
-        if rest != zeros[: len(rest)]:
-            return False
-    return True
+    zeros = bytes(_PIECE_BYTES)
+    return all(piece == zeros[: len(piece)] for _, piece in _pieces(segment, position))
+
+
+def _pieces(segment: Segment, position: int) -> Iterator[tuple[int, memoryview]]:
+    """Yield what lies from ``position`` on in pieces, with their positions, so that it need not fit into memory."""
+    for start in range(position, segment.size, _PIECE_BYTES):
+        yield start, segment.view(start, min(start + _PIECE_BYTES, segment.size))
+
+
+def _copy_out(segment: Segment, position: int, path: Path) -> None:
+    """Copy what lies from ``position`` on to a file, and bring it to the disk. Raises OSError."""
+    opened = files.open_file(path, files.OVERWRITE)
+    try:
+        for start, piece in _pieces(segment, position):
+            files.write_all(opened, piece, start - position)
+        files.sync(opened)
+    finally:
+        files.close(opened)
 
 
 def _put_aside(segments: list[Segment]) -> None:
@@ -354,15 +371,24 @@ def _unused_name(log: Path) -> Path:
 
 def _holds_batches(segment: Segment, position: int, end: int) -> bool:
     """Say whether a batch that may be of this log lies anywhere from ``position`` on, whole but out of its place."""
-    view = segment.view(position, segment.size)
-    for magic in re.finditer(bytes([MAGIC]), view):
-        start = magic.start() - MAGIC_OFFSET
-        if start >= 0:
-            try:
-                header = read_header(view, start)
-                if not start or 0 <= header.base_offset <= end + RELATIVE_OFFSET_MAX:
-                    verify(view[start : start + header.size_bytes])
-                    return True
-            except BatchCorrupt:
-                continue
+    for piece_start, piece in _pieces(segment, position):
+        for magic in re.finditer(bytes([MAGIC]), piece):
+            start = piece_start + magic.start() - MAGIC_OFFSET
+            if start >= position and _is_batch(segment, start, position, end):
+                return True
     return False
+
+
+def _is_batch(segment: Segment, start: int, position: int, end: int) -> bool:
+    """Say whether a batch lies at ``start``. At ``position``, where one is expected, it may have any offset."""
+    size = segment.size
+    try:
+        header = read_header(segment.view(start, min(start + BATCH_OVERHEAD, size)))
+        if start > position and not 0 <= header.base_offset <= end + RELATIVE_OFFSET_MAX:
+            return False
+        if start + header.size_bytes > size:
+            return False
+        verify(segment.view(start, start + header.size_bytes))
+    except BatchCorrupt:
+        return False
+    return True
