@@ -19,6 +19,8 @@ DESCRIPTORS_PER_FILE = 1 if sys.version_info >= (3, 13) else 2
 # What the broker itself has open: the catalog, the journal, listeners, the event loop, the cleaner's pipes, and the
 # small files that come and go.
 DESCRIPTORS_RESERVED = 24
+# Below that there are too few for two files and some clients.
+DESCRIPTORS_MIN = 32
 _ADDRESSES_32_BIT = 2 * 2**30
 
 
@@ -110,20 +112,16 @@ def _map_bytes_max() -> int | None:
     return min(limits) // 4 if limits else None
 
 
-def descriptors() -> int | None:
-    """Return how many descriptors the process may have (``ulimit -n``), None for no limit."""
+def descriptors() -> int:
+    """Return how many descriptors the process may have (``ulimit -n``), ``sys.maxsize`` for no limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else soft
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
-def descriptors_for_connections() -> int | None:
-    """Return how many descriptors the files of partitions and the broker itself leave; None for no limit."""
-    limit = descriptors()
-    return None if limit is None else max(1, limit - DESCRIPTORS_RESERVED - _files_max() * DESCRIPTORS_PER_FILE)
+def descriptors_for_connections() -> int:
+    """Return how many descriptors the files of partitions and the broker itself leave."""
+    return max(1, descriptors() - DESCRIPTORS_RESERVED - _files_max() * DESCRIPTORS_PER_FILE)
 
 
 def _files_max() -> int:
-    limit = descriptors()
-    if limit is None:
-        return _OPEN_MAX
-    return max(_OPEN_MIN, min((limit - DESCRIPTORS_RESERVED) // 2 // DESCRIPTORS_PER_FILE, _OPEN_MAX))
+    return max(_OPEN_MIN, min((descriptors() - DESCRIPTORS_RESERVED) // 2 // DESCRIPTORS_PER_FILE, _OPEN_MAX))

@@ -16,15 +16,17 @@ START_TIMEOUT_S = 30
 class BrokerProcess:
     """Runs ``barnabas`` on a free port of 127.0.0.1 over ``data_dir``; may be started again after it ended.
 
-    The port stays the same from start to start, so that clients find it again.
+    The port stays the same from start to start, so that clients find it again. ``limits``: the shell's command that
+    sets them, as ``ulimit -n 64``.
     """
 
-    def __init__(self, data_dir: Path, *arguments: str, host: str = "127.0.0.1") -> None:
+    def __init__(self, data_dir: Path, *arguments: str, host: str = "127.0.0.1", limits: str = "") -> None:
         self.data_dir = data_dir
         self.log = data_dir.with_name(data_dir.name + ".log")
         self.port = 0
         self._host = host
         self._arguments = arguments
+        self._limits = ["sh", "-c", f'{limits} && exec "$@"', "sh"] if limits else []
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -38,7 +40,16 @@ class BrokerProcess:
 
     def start(self) -> "BrokerProcess":
         listener = f"PLAINTEXT://{self._host}:{self.port}"
-        command = [sys.executable, "-m", "barnabas", "--data-dir", str(self.data_dir), "--listeners", listener]
+        command = [
+            *self._limits,
+            sys.executable,
+            "-m",
+            "barnabas",
+            "--data-dir",
+            str(self.data_dir),
+            "--listeners",
+            listener,
+        ]
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "BARNABAS_"))}
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
@@ -49,6 +60,7 @@ class BrokerProcess:
         found = READY.search(line)
         if found is None:
             self._process.wait(START_TIMEOUT_S)
+            self._process.stdout.close()
             raise RuntimeError(f"the broker did not start: {line}{self.log.read_text()}")
         self.port = int(found.group(1))
         return self
