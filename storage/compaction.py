@@ -25,8 +25,8 @@ from ..protocol.records import (
 from . import files
 from .aborted import AbortedTransaction
 from .errors import LogCorrupt
+from .file_pool import FilePool
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX
-from .mapped_file import FilePool
 from .segment import CLEANED_MARK, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, Segment
 
 # What a key takes in Python's memory beside its own bytes: two objects and a place in a dictionary that doubles when
@@ -129,7 +129,7 @@ def _grouped(sources: list[Segment], ends: list[int], plan: Plan) -> list[tuple[
         size += source.size
         entries += max(len(source.index.offsets), len(source.time_index.offsets))
         fits = (
-            size <= plan.segment_bytes
+            size <= min(plan.segment_bytes, files.size_max())
             and entries * OFFSET_ENTRY_BYTES <= plan.segment_index_bytes
             and groups
             and end - 1 - groups[-1][0][0].base_offset <= RELATIVE_OFFSET_MAX

@@ -2,11 +2,12 @@
 
 import logging
 import re
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from ..protocol.records import MAGIC, BatchCorrupt, read_header, verify
+from ..protocol.records import BATCH_OVERHEAD, MAGIC, BatchCorrupt, read_header, verify
 from ..protocol.records.batch import MAGIC_OFFSET
 from . import files
 from .aborted import TRANSACTION_INDEX_SUFFIX
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # Kafka ignores files of such names.
 DAMAGED_SUFFIX = ".damaged"
+# How much is looked at, or copied, at a time of what follows a damage.
+_PIECE_BYTES = 2**20
 
 
 class Damage(NamedTuple):
@@ -36,7 +39,7 @@ def cut(segment: Segment, damage: Damage, end: int, later: list[Segment], known_
     lost = segment.size - damage.position
     if end < known_end or any(segment.size for segment in later) or _holds_batches(segment, damage.position, end):
         kept = _unused_name(name)
-        files.write(kept, segment.view(damage.position, segment.size), is_synced=True)
+        _copy_out(segment, damage.position, kept)
         logger.error(
             "%s is damaged at position %d (%s): cut there, the %d bytes from there on are kept in %s%s",
             name, damage.position, damage.reason, lost, kept,
@@ -50,12 +53,25 @@ def cut(segment: Segment, damage: Damage, end: int, later: list[Segment], known_
 
 def is_blank(segment: Segment, position: int) -> bool:
     """Say whether there is nothing but zeros from ``position`` on."""
-    zeros = bytes(2**20)
-    for start in range(position, segment.size, len(zeros)):
-        rest = bytes(segment.view(start, min(start + len(zeros), segment.size)))
-        if rest != zeros[: len(rest)]:
-            return False
-    return True
+    zeros = bytes(_PIECE_BYTES)
+    return all(piece == zeros[: len(piece)] for _, piece in _pieces(segment, position))
+
+
+def _pieces(segment: Segment, position: int) -> Iterator[tuple[int, memoryview]]:
+    """Yield what lies from ``position`` on in pieces, with their positions, so that it need not fit into memory."""
+    for start in range(position, segment.size, _PIECE_BYTES):
+        yield start, segment.view(start, min(start + _PIECE_BYTES, segment.size))
+
+
+def _copy_out(segment: Segment, position: int, path: Path) -> None:
+    """Copy what lies from ``position`` on to a file, and bring it to the disk. Raises OSError."""
+    opened = files.open_file(path, files.OVERWRITE)
+    try:
+        for start, piece in _pieces(segment, position):
+            files.write_all(opened, piece, start - position)
+        files.sync(opened)
+    finally:
+        files.close(opened)
 
 
 def put_aside(segments: list[Segment]) -> None:
@@ -80,15 +96,24 @@ def _unused_name(log: Path) -> Path:
 
 def _holds_batches(segment: Segment, position: int, end: int) -> bool:
     """Say whether a batch that may be of this log lies anywhere from ``position`` on, whole but out of its place."""
-    view = segment.view(position, segment.size)
-    for magic in re.finditer(bytes([MAGIC]), view):
-        start = magic.start() - MAGIC_OFFSET
-        if start >= 0:
-            try:
-                header = read_header(view, start)
-                if not start or 0 <= header.base_offset <= end + RELATIVE_OFFSET_MAX:
-                    verify(view[start : start + header.size_bytes])
-                    return True
-            except BatchCorrupt:
-                continue
+    for piece_start, piece in _pieces(segment, position):
+        for magic in re.finditer(bytes([MAGIC]), piece):
+            start = piece_start + magic.start() - MAGIC_OFFSET
+            if start >= position and _is_batch(segment, start, position, end):
+                return True
     return False
+
+
+def _is_batch(segment: Segment, start: int, position: int, end: int) -> bool:
+    """Say whether a batch lies at ``start``. At ``position``, where one is expected, it may have any offset."""
+    size = segment.size
+    try:
+        header = read_header(segment.view(start, min(start + BATCH_OVERHEAD, size)))
+        if start > position and not 0 <= header.base_offset <= end + RELATIVE_OFFSET_MAX:
+            return False
+        if start + header.size_bytes > size:
+            return False
+        verify(segment.view(start, start + header.size_bytes))
+    except BatchCorrupt:
+        return False
+    return True

@@ -18,6 +18,7 @@ from .checkpoints import Key
 from .clock import Clock
 from .disposal import Disposal, unlink_segments
 from .errors import FULL, CatalogError, DataDirLost, LogOffline, StorageError
+from .file_pool import FilePool
 from .flusher import Flusher
 from .journal import Journal, Redo, left_in
 from .known_offsets import KnownOffsets
@@ -36,7 +37,6 @@ from .layout import (
     topic_id_in,
 )
 from .log import NEVER, LogSettings
-from .mapped_file import FilePool
 from .presence import GrowingFiles, Presence
 from .recovery import open_log
 from .segment import LOG_SUFFIX, Segment

@@ -4,7 +4,7 @@ import errno
 
 # Errors of the operating system that pass by themselves: nothing that was written is lost.
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, *NO_DESCRIPTORS)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, *NO_DESCRIPTORS)
 
 
 class StorageError(Exception):

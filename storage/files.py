@@ -5,7 +5,9 @@ What is written here is a primitive, or made of the primitives above it by their
 """
 
 import os
+import resource
 import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 # The hot path: these are the system calls themselves.
 pwrite = os.pwrite
+pread = os.pread
 preadv = os.preadv
 pwritev = os.pwritev
 truncate = os.ftruncate
@@ -30,6 +33,12 @@ CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL
 ENSURE = os.O_RDWR | os.O_CREAT
 # As a whole: what was in it goes.
 OVERWRITE = os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+def size_max() -> int:
+    """Return how large the process may make a file (``ulimit -f``)."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def open_file(path: str | Path, mode: int) -> int:

@@ -1,74 +1,56 @@
-"""A file that is written by its descriptor and read through a map, and the pool that bounds how many are open."""
+"""A file that is written by its descriptor and read through a map of what is there, or else by copies."""
 
+import errno
 import mmap
 import os
-import resource
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from . import files
+from .file_pool import FilePool, Map
 
 # Only Linux can be asked whether a read would wait; elsewhere the answer is always no.
 _NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
-_OPEN_MAX, _OPEN_MIN = 16_384, 64
+# How much of a file is copied at a time that cannot be mapped, except for a batch that is larger.
+COPIED_BYTES_MAX = 64 * 2**10
+# The map of a growing file has room for as much as there is, within these limits; more would waste address space.
+_AHEAD_BYTES_MIN, _AHEAD_BYTES_MAX = 2**18, 2**24
+# How many reads copy from a file that could not be mapped before a map is tried again.
+_COPIES_BEFORE_RETRY = 1000
 # Held for as long as it takes to say which descriptor is being synced, or is to be closed.
 _claiming = threading.Lock()
-
-
-class FilePool:
-    """Bounds the open files to ``limit``: which are closed were not used since they came up for it before.
-
-    A pool belongs to one thread at a time. Others that need a file open it for themselves, by its name.
-    """
-
-    def __init__(self, limit: int | None = None) -> None:
-        """``limit``: by default what leaves half of the descriptors to connections, as each file takes two."""
-        self.limit = limit or _limit()
-        self._open: dict[MappedFile, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, file: "MappedFile") -> None:
-        """Take note of a file that was opened, and close another if there are too many."""
-        self._open[file] = None
-        while len(self._open) > self.limit:
-            oldest = next(iter(self._open))
-            del self._open[oldest]
-            if oldest.was_used:
-                oldest.was_used = False
-                self._open[oldest] = None
-            else:
-                oldest.close()
-
-    def remove(self, file: "MappedFile") -> None:
-        """Forget a file, open or not."""
-        self._open.pop(file, None)
-
-
-def _limit() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _OPEN_MAX if soft == resource.RLIM_INFINITY else max(_OPEN_MIN, min(soft // 4, _OPEN_MAX))
 
 
 class MappedFile:
     """A file of a segment, opened when it is first needed and again after the pool has closed it.
 
-    The map is made as large as the file may become and the file is as large as it is: nothing is ever stored through
-    the map, so a full disk is an error and not a signal. ``path`` tells the file's name at present.
+    The map of a file that grows has some room at its end. It takes address space for what is there, and not for all
+    that may come. Nothing is ever stored through the map, so a full disk is an error and not a signal. ``path`` tells
+    the present name of the file.
     """
 
-    __slots__ = ("_fd", "_map", "_map_bytes", "_mode", "_path", "_pool", "_syncing_fd", "was_used")
+    __slots__ = (
+        "_copies_left",
+        "_fd",
+        "_map_bytes",
+        "_mapped",
+        "_mode",
+        "_path",
+        "_pool",
+        "_syncing_fd",
+        "was_used",
+    )
 
     def __init__(self, path: Callable[[], str], pool: FilePool | None) -> None:
-        """``pool``: None for somebody who only reads, and closes what he opens."""
+        """``pool``: None for a reader that opens and closes one file at a time."""
         self._path = path
         self._pool = pool
         self._mode = files.READ if pool is None else files.UPDATE
         self._fd = self._syncing_fd = -1
-        self._map: mmap.mmap | None = None
-        self._map_bytes = 0
+        self._mapped = memoryview(b"")
+        self._map_bytes = self._copies_left = 0
         self.was_used = False
 
     @property
@@ -87,31 +69,64 @@ class MappedFile:
         """The descriptor, -1 while the file is closed."""
         return self._fd
 
-    def view(self, start: int, end: int, capacity: int) -> memoryview:
-        """Return the bytes from ``start`` to ``end``, not copied; they stay when the file is closed or removed.
+    def view(self, start: int, end: int, capacity: int = 0) -> memoryview:
+        """Return the bytes from ``start`` to ``end``; they stay when the file is closed or removed.
 
-        ``capacity``: how large the file may become, so that a growing one is mapped once. Raises OSError.
+        ``capacity``: how large the file may become, 0 when it does not grow. Raises OSError.
         """
-        if self._map is None or end > self._map_bytes:
-            if not end:
-                return memoryview(b"")
-            self._remap(max(capacity, end))
-        assert self._map is not None
+        if end > self._map_bytes and not self.reaches(end, capacity):
+            return self._copy(start, end)
         self.was_used = True
-        return memoryview(self._map)[start:end]
+        return self._mapped[start:end]
 
-    def _remap(self, capacity: int) -> None:
-        # mmap() itself does not mind a file that is shorter than the map, Python's wrapper does: so the file is made
-        # as long for a moment. It stays sparse, and recovery cuts the zeros off if the process dies in between.
-        size = os.fstat(self.fd).st_size
-        if size < capacity:
-            files.truncate(self.fd, capacity)
+    def reaches(self, end: int, capacity: int = 0) -> bool:
+        """Map the file up to ``end`` if it is not; False when there is no address space or descriptor for that, or
+        when the file system has no maps. A read has to be copied then. Raises OSError."""
+        if end <= self._map_bytes:
+            return True
+        if self._copies_left:
+            self._copies_left -= 1
+            return False
+        self.forget_map()
+        fd = self.fd
+        size = os.fstat(fd).st_size
+        if size < end:
+            return False  # it was cut by another process; the copy says so
+        length = max(size, min(capacity, _with_room(size)))
+        mapped = self._map(fd, size, length)
+        if mapped is None:
+            self._copies_left = _COPIES_BEFORE_RETRY
+            return False
+        self._mapped = memoryview(mapped).cast("B").toreadonly()
+        self._map_bytes = len(mapped)
+        return True
+
+    def _map(self, fd: int, size: int, length: int) -> Map | None:
+        pool = FilePool() if self._pool is None else self._pool
+        if not pool.has_room(length):
+            return None
+        for is_last_try in (False, True):
+            try:
+                return pool.counted(_mapped(fd, size, length))
+            except (OSError, ValueError, MemoryError) as error:
+                if is_last_try:
+                    pool.tell_once(f"{self._path()} cannot be mapped ({error}): records are read by copies")
+            pool.unmap()
+        return None
+
+    def _copy(self, start: int, end: int) -> memoryview:
+        """Read a range into memory. This is the only place where the bytes of records are copied into an object."""
+        size = end - start
         try:
-            self._map = mmap.mmap(self.fd, capacity, access=mmap.ACCESS_READ)
-            self._map_bytes = capacity
-        finally:
-            if size < capacity:
-                files.truncate(self.fd, size)
+            content = files.pread(self.fd, size, start)
+            while len(content) < size:
+                more = files.pread(self.fd, size - len(content), start + len(content))
+                if not more:
+                    raise OSError(errno.EIO, f"{self._path()} ends before position {end}")
+                content += more
+        except MemoryError:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from None
+        return memoryview(content)
 
     def sync(self) -> None:
         """Bring the content to the disk; blocks. May be called from any thread, from one at a time. Raises OSError.
@@ -133,8 +148,9 @@ class MappedFile:
                 files.close(fd)
 
     def forget_map(self) -> None:
-        """Have the file mapped anew when it is read next: it was cut."""
-        self._map = None
+        """Have the file mapped anew when it is read next. Views that are still being sent keep the old map."""
+        self._mapped = memoryview(b"")
+        self._map_bytes = 0
 
     def is_resident(self, position: int) -> bool:
         """Say whether the page at ``position`` is in memory, so that reading it does not wait for the disk."""
@@ -148,6 +164,7 @@ class MappedFile:
 
     def join_pool(self, pool: FilePool) -> None:
         """Be closed by a pool from now on, when others are used more."""
+        self.forget_map()  # the pool counts the maps that it is told of
         self._pool = pool
         if self._fd >= 0:
             pool.add(self)
@@ -167,7 +184,21 @@ class MappedFile:
             is_syncing = fd == self._syncing_fd
         if fd >= 0 and not is_syncing:
             files.close(fd)
-        unused, self._map = self._map, None
-        if unused is not None:
-            with suppress(BufferError):  # it goes with the last view of it
-                unused.close()
+        self.forget_map()
+        self._copies_left = 0
+
+
+def _with_room(size: int) -> int:
+    room = min(max(size, _AHEAD_BYTES_MIN), _AHEAD_BYTES_MAX)
+    return -(-(size + room) // _AHEAD_BYTES_MIN) * _AHEAD_BYTES_MIN
+
+
+def _mapped(fd: int, size: int, length: int) -> Map:
+    if length > size:
+        with suppress(ImportError):  # a Python without ctypes maps a growing file more often
+            from .map_ahead import map_ahead  # takes 5 ms, and is not needed to start
+
+            return map_ahead(fd, length)
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(fd, size, access=mmap.ACCESS_READ, trackfd=False)
+    return mmap.mmap(fd, size, access=mmap.ACCESS_READ)

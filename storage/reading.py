@@ -11,6 +11,7 @@ from .clock import Clock
 from .errors import FULL, LogCorrupt, LogOffline, OffsetNotInLog
 from .index import IndexCorrupt
 from .log import NEVER, Slice
+from .mapped_file import COPIED_BYTES_MAX
 from .retention import Extent
 from .segment import LOG_SUFFIX, Segment
 
@@ -106,6 +107,9 @@ class ReadableLog:
             end = position + batch_bytes
         else:
             end = segment.whole_batches(position, min(position + max_bytes, limit))
+            if end - position > COPIED_BYTES_MAX and not segment.file.reaches(end, segment.capacity):
+                # Copies take memory until they are sent, so there are no more of them than must be.
+                end = max(position + batch_bytes, segment.whole_batches(position, position + COPIED_BYTES_MAX))
         batches = segment.view(position, end)
         readable = max(readable, end - position)
         if is_growing and position >= segment.size - RECENT_BYTES:

@@ -21,10 +21,10 @@ from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .damage import DAMAGED_SUFFIX, Damage, cut, is_blank, put_aside
 from .errors import StorageError
+from .file_pool import FilePool
 from .index import RELATIVE_OFFSET_MAX, OffsetIndex, TimeIndex
 from .journal import Redo
 from .log import NEVER, LogSettings
-from .mapped_file import FilePool
 from .producers import ProducerStates, SnapshotCorrupt
 from .recall import LEADER_EPOCH_FILE, has_sound_index, index_aborted, load_epochs, load_producers
 from .segment import (
@@ -137,7 +137,7 @@ def open_log(
         log.recovery_point = log.durable_offset = min(recovery_point, end)
         log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
     if settings.preallocate and not log.size_bytes:
-        segments[-1].preallocate(settings.segment_bytes)
+        segments[-1].preallocate(segments[-1].capacity)
     log.let_go()  # whoever needs a file opens it
     return log
 
@@ -241,7 +241,7 @@ def _recover(segments: list[Segment], recovery_point: int, bounds: _Bounds, redo
 
     A file may have lost whole batches with the power, so that what is left is sound: the name of the next file tells.
     """
-    # One that ends at the recovery point as well: its length may have been changed since, for its map.
+    # One that ends at the recovery point as well: its length may have been changed since, and nothing synced that.
     first = max((i for i, segment in enumerate(segments) if segment.base_offset < recovery_point), default=0)
     end, epoch = segments[first].base_offset, -1
     for number in range(first, len(segments)):
@@ -323,21 +323,23 @@ def sound_batches(
     Offsets may have gaps (compaction), but never go back. Raises OSError: everything is read by a call before it is
     through the map, where an error of the disk is a signal that ends the process.
     """
-    view = segment.view(0, segment.size)
+    size = segment.size
     read = position
 
     def read_to(end: int) -> None:
         nonlocal read
-        if min(end, segment.size) > read:
-            start, read = read, min(max(end, read + READ_AHEAD_BYTES), segment.size)
+        if min(end, size) > read:
+            start, read = read, min(max(end, read + READ_AHEAD_BYTES), size)
             segment.warm(start, read)
 
-    while position < segment.size:
+    while position < size:
         try:
             read_to(position + BATCH_OVERHEAD)
-            header = read_header(view, position)
+            header = read_header(segment.view(position, min(position + BATCH_OVERHEAD, size)))
+            if header.size_bytes > size - position:
+                raise BatchCorrupt(f"the batch says {header.size_bytes} bytes, there are {size - position}")
             read_to(position + header.size_bytes)
-            verify(view[position : position + header.size_bytes])
+            verify(segment.view(position, position + header.size_bytes))
         except BatchCorrupt as error:
             yield Damage(position, str(error))
             return

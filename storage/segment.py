@@ -1,17 +1,18 @@
 """One segment of a partition's log: a file of record batches as they came from the wire, and its indexes."""
 
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ..protocol.records import BATCH_OVERHEAD, LOG_OVERHEAD, NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
+from ..protocol.records import NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
 from . import files
 from .aborted import TRANSACTION_INDEX_SUFFIX, TransactionIndex
 from .errors import LogCorrupt
+from .file_pool import FilePool
 from .index import RELATIVE_OFFSET_MAX, IndexCorrupt, OffsetIndex, TimeEntry, TimeIndex
-from .mapped_file import FilePool, MappedFile
+from .mapped_file import MappedFile
+from .walking import STEP, headers, no_batch, steps
 
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
@@ -23,13 +24,13 @@ _FILES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX,
 # place of others.
 DELETED_MARK, CLEANED_MARK, SWAP_MARK = ".deleted", ".cleaned", ".swap"
 
-# base offset, length, last offset delta: what it takes to step from batch to batch
-STEP = struct.Struct(">qi11xi")
 # Room for a few hundred small batches; more is not faster. Large batches would only be written twice for it.
 _PAGE_BYTES = 4096
 _ROOM_BYTES_MAX = 256 * 2**10
 _BATCHES_IN_ROOM_MIN = 4
 _ZEROS = memoryview(bytes(_ROOM_BYTES_MAX))
+# An offset beyond all others.
+_UNKNOWN = 2**63 - 1
 # Kafka's index.interval.bytes default, for indexes that are rebuilt.
 INDEX_INTERVAL_BYTES = 4096
 
@@ -49,7 +50,10 @@ class Segment:
     """
 
     __slots__ = (
+        "_before_last",
         "_bytes_since_index",
+        "_last_offset",
+        "_last_position",
         "aborted",
         "base_offset",
         "capacity",
@@ -83,7 +87,7 @@ class Segment:
         self.mark = mark
         self.is_retired = False
         self.room_end = 0
-        self.file = MappedFile(self._log_name, pool)
+        self.file = MappedFile(self.log_name, pool)
         self.size = os.stat(self.path(LOG_SUFFIX)).st_size
         self.capacity = 0
         self.index = OffsetIndex()
@@ -91,6 +95,9 @@ class Segment:
         self.aborted = TransactionIndex(self.path(TRANSACTION_INDEX_SUFFIX))
         self.is_indexed = False
         self._bytes_since_index = 0
+        # Where the last batch lies, with the last offset before it: known once two batches were appended.
+        self._last_position = 0
+        self._before_last = self._last_offset = _UNKNOWN
         self.first_timestamp = NO_TIMESTAMP
         self.max_timestamp = NO_TIMESTAMP
         self.max_timestamp_offset = base_offset
@@ -108,7 +115,8 @@ class Segment:
     def path(self, suffix: str) -> Path:
         return self.directory / (file_name(self.base_offset, suffix) + self.mark)
 
-    def _log_name(self) -> str:
+    def log_name(self) -> str:
+        """The path of the log file, as a string."""
         return f"{self.directory}/{file_name(self.base_offset, LOG_SUFFIX)}{self.mark}"
 
     def append(self, batch: memoryview, last_offset: int, max_timestamp: int, index_interval_bytes: int) -> None:
@@ -119,6 +127,8 @@ class Segment:
         if written != size:
             self._write_rest(batch, position, written)
         self.size = position + size
+        self._last_position = position
+        self._before_last, self._last_offset = self._last_offset, last_offset
         if not position or max_timestamp > self.max_timestamp or self._bytes_since_index > index_interval_bytes:
             self.note(position, size, last_offset, max_timestamp, index_interval_bytes)
         else:
@@ -172,12 +182,12 @@ class Segment:
         self._bytes_since_index += size
 
     def view(self, start: int, end: int) -> memoryview:
-        """Return the bytes from ``start`` to ``end``, not copied. Raises OSError."""
+        """Return the bytes from ``start`` to ``end`` (``MappedFile.view``). Raises OSError."""
         return self.file.view(start, end, self.capacity)
 
     def warm(self, start: int, end: int) -> None:
         """Read a range from the disk into memory; may block, may be called from any thread. Raises OSError."""
-        opened = files.open_file(self._log_name(), files.READ)
+        opened = files.open_file(self.log_name(), files.READ)
         try:
             scratch = bytearray(min(end - start, 2**20))
             for position in range(start, end, len(scratch)):
@@ -196,6 +206,7 @@ class Segment:
         self.size = size
         self.index.truncate(size)
         self.file.forget_map()
+        self._before_last = self._last_offset = _UNKNOWN
 
     def sync(self) -> bool:
         """Block until the batches are on disk and say whether the name of a file beside them may not be.
@@ -268,14 +279,11 @@ class Segment:
 
         An index file has no checksum: a wrong entry would hide batches.
         """
-        if not count:
-            return 0
-        view = self.view(0, self.size)
         index = self.index
         for at in range(count - 1, -1, -1):
             position = index.positions[at]
             if position + STEP.size <= self.size:
-                base_offset, _, delta = STEP.unpack_from(view, position)
+                base_offset, _, delta = STEP.unpack(self.view(position, position + STEP.size))
                 if base_offset + delta - self.base_offset == index.offsets[at]:
                     return position
         return 0
@@ -284,7 +292,7 @@ class Segment:
         offset = self.base_offset + entry.relative_offset
         try:
             found = self.find(offset)
-            header = read_header(self.view(0, self.size), found[0]) if found else None
+            header = read_header(self.view(found[0], sum(found))) if found else None
         except (LogCorrupt, BatchCorrupt):
             return False
         return header is not None and header.base_offset <= offset and header.max_timestamp == entry.timestamp
@@ -303,42 +311,26 @@ class Segment:
 
     def headers(self, position: int) -> Iterator[tuple[int, BatchHeader]]:
         """Walk the batch headers from ``position`` on; stop without a word where no whole batch of the segment is."""
-        view = self.view(0, self.size)
-        while position + BATCH_OVERHEAD <= self.size:
-            try:
-                header = read_header(view, position)
-            except BatchCorrupt:
-                return
-            if position + header.size_bytes > self.size:
-                return
-            if not 0 <= header.last_offset - self.base_offset <= RELATIVE_OFFSET_MAX:
-                return
-            yield position, header
-            position += header.size_bytes
+        return headers(self, position)
 
     def find(self, offset: int) -> tuple[int, int] | None:
         """Return position and size of the first batch that reaches to ``offset`` or beyond; None if none does.
 
         Raises LogCorrupt, OSError.
         """
-        position = self.position_before(offset)
-        view = self.view(0, self.size)
-        while position < self.size:
-            base_offset, size, delta = self._step(view, position)
-            if base_offset + delta >= offset:
+        if self._before_last < offset <= self._last_offset:  # a consumer that keeps up
+            return self._last_position, self.size - self._last_position
+        for position, size, last_offset in steps(self, self.position_before(offset)):
+            if last_offset >= offset:
                 return position, size
-            position += size
         return None
 
     def next_offset_at(self, end: int) -> int:
         """Return the offset behind the batch that ends at position ``end``. Raises LogCorrupt, OSError."""
-        view = self.view(0, self.size)
-        position = self.batch_before(end - 1)
-        while True:
-            base_offset, size, delta = self._step(view, position)
-            position += size
-            if position >= end:
-                return base_offset + delta + 1
+        for position, size, last_offset in steps(self, self.batch_before(end - 1)):
+            if position + size >= end:
+                return last_offset + 1
+        raise no_batch(self, end)
 
     def whole_batches(self, start: int, end: int) -> int:
         """Return where the last batch ends that lies wholly before ``end``; ``start`` is where one begins.
@@ -347,25 +339,13 @@ class Segment:
         """
         if end >= self.size:
             return self.size
-        position = max(start, self.batch_before(end))
-        view = self.view(0, self.size)
-        while True:
-            try:
-                _, size, _ = self._step(view, position)
-            except LogCorrupt:
-                return position
-            if position + size > end:
-                return position
-            position += size
-
-    def _step(self, view: memoryview, position: int) -> tuple[int, int, int]:
-        try:
-            base_offset, length, delta = STEP.unpack_from(view, position)
-        except struct.error:
-            length = -1
-        if length < BATCH_OVERHEAD - LOG_OVERHEAD or position + LOG_OVERHEAD + length > self.size:
-            raise LogCorrupt(f"{self.path(LOG_SUFFIX)}: no batch at position {position}")
-        return base_offset, length + LOG_OVERHEAD, delta
+        found = max(start, self.batch_before(end))
+        with suppress(LogCorrupt):
+            for position, size, _ in steps(self, found):
+                if position + size > end:
+                    break
+                found = position + size
+        return found
 
     def rename(self, mark: str, has_snapshot: bool = True) -> None:
         """Have the names of the files end in ``mark`` from now on. Raises OSError.

@@ -18,10 +18,10 @@ from . import files
 from .checkpoints import LeaderEpochs
 from .clock import Clock
 from .errors import NO_DESCRIPTORS, BatchTooLarge, LogCorrupt, LogOffline, OffsetNotInLog
+from .file_pool import FilePool
 from .index import OFFSET_ENTRY_BYTES, RELATIVE_OFFSET_MAX, IndexCorrupt
 from .journal import TAIL_BYTES_MAX
 from .log import Appended, LogSettings
-from .mapped_file import FilePool
 from .producers import ProducerStates
 from .reading import ReadableLog
 from .segment import DELETED_MARK, LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
@@ -76,7 +76,7 @@ class SegmentedLog(ReadableLog, Journaled):
         # The newest segment whose file name is known to be on the disk, with those of the files beside the segments,
         # and not only their content; -1: none is.
         self._named_until = -1
-        self._active.capacity = settings.segment_bytes
+        self._active.capacity = _capacity(settings)
         self._jitter_ms = self._draw_jitter()
 
     def append(self, batch: memoryview, header: BatchHeader, leader_epoch: int) -> Appended:
@@ -140,9 +140,11 @@ class SegmentedLog(ReadableLog, Journaled):
 
     def _must_roll(self, segment: Segment, batch_bytes: int, last_offset: int, max_timestamp: int) -> bool:
         settings = self.settings
-        if segment.size + batch_bytes > settings.segment_bytes:
-            if batch_bytes > settings.segment_bytes:
-                raise BatchTooLarge(f"a batch of {batch_bytes} bytes, segment.bytes is {settings.segment_bytes}")
+        size = segment.size + batch_bytes
+        if size > settings.segment_bytes or size > segment.capacity:
+            limit = min(settings.segment_bytes, segment.capacity)
+            if batch_bytes > limit:
+                raise BatchTooLarge(f"a batch of {batch_bytes} bytes, a segment has {limit} at most")
             return True
         if not segment.size:
             return False
@@ -168,13 +170,12 @@ class SegmentedLog(ReadableLog, Journaled):
         new = Segment.create(self.directory, self.log_end_offset, self._clock.now_ms(), self._pool)
         if self.settings.preallocate:
             try:
-                new.preallocate(self.settings.segment_bytes)
+                new.preallocate(old.capacity)
             except OSError:
                 new.unlink()  # it can be made only once
                 raise
-        new.capacity = self.settings.segment_bytes
+        new.capacity, old.capacity = old.capacity, 0
         old.seal()
-        old.capacity = 0  # what is mapped anew from now on must not change its length: nobody would sync that
         self.unsynced.append(old)  # before sync_job, in its thread, can see the new segment
         self.segments.append(new)
         self._bases.append(new.base_offset)
@@ -189,7 +190,7 @@ class SegmentedLog(ReadableLog, Journaled):
 
     def configure(self, settings: LogSettings) -> None:
         self.settings = settings
-        self._active.capacity = settings.segment_bytes
+        self._active.capacity = _capacity(settings)
 
     def delete_before(self, offset: int) -> int:
         if self.offline is not None:
@@ -379,3 +380,8 @@ class SegmentedLog(ReadableLog, Journaled):
         """Close the files, whatever state they are in."""
         for segment in self.segments:
             segment.close()
+
+
+def _capacity(settings: LogSettings) -> int:
+    """Return how large a segment may become: ``segment.bytes``, or less where files may not be as large."""
+    return min(settings.segment_bytes, files.size_max())

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from ... import __version__
 from ...storage.errors import StorageError
+from ...storage.file_pool import DESCRIPTORS_MIN, descriptors
 from ..broker import Broker
 from ..config import BrokerConfig
 
@@ -25,6 +26,10 @@ FILES_WANTED = 10_240
 def run(config: BrokerConfig) -> int:
     """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start or go on."""
     _raise_file_limit()
+    if (limit := descriptors()) < DESCRIPTORS_MIN:
+        text = f"the limit of open files (ulimit -n) is {limit}, Barnabas needs {DESCRIPTORS_MIN} or more"
+        print(f"barnabas: {text}", file=sys.stderr)
+        return 1
     # What is there after the start stays; requests leave next to nothing for the collector (performance.md 7).
     gc.set_threshold(50_000, 50, 1000)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

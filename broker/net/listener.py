@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...protocol.framing import SCRATCH_BYTES, BufferPool
+from ...storage.file_pool import descriptors_for_connections
 from ..config import BrokerConfig, Listener
 from .advertise import advertiser, container_gateways
 from .connection import Connection
@@ -54,6 +55,8 @@ class Shared:
         for connection in self.connections:
             connection.session.advertise = self.advertise
         self._connections_max = config.int("max.connections")
+        # Partitions keep the descriptors that are meant for them, whatever the number of clients.
+        self._descriptors_max = descriptors_for_connections()
         self._per_host_max = config.int("max.connections.per.ip")
         self._per_host_overrides = _overrides(config.string("max.connections.per.ip.overrides"))
         self._idle_s = config.int("connections.max.idle.ms") / 1000
@@ -62,6 +65,8 @@ class Shared:
         """Take a new connection in, or return why not."""
         if len(self.connections) >= self._connections_max:
             return f"max.connections is {self._connections_max}"
+        if len(self.connections) >= self._descriptors_max:
+            return f"the limit of open files (ulimit -n) leaves {self._descriptors_max} to connections"
         host = connection.session.client_host
         limit = self._per_host_overrides.get(host, self._per_host_max)
         if limit < UNLIMITED and self._count()[host] >= limit:

@@ -8,7 +8,7 @@ from support.logs import START_MS, LogFolder, Settings, append, batch, read_all
 
 from barnabas.protocol.records import ATTRIBUTES_OFFSET, BATCH_OVERHEAD, HEADER, LOG_OVERHEAD, MAGIC, crc32c
 from barnabas.storage import recovery, segment
-from barnabas.storage.mapped_file import FilePool
+from barnabas.storage.file_pool import FilePool
 from barnabas.storage.producers import ProducerStates
 from barnabas.storage.recovery import open_log
 from barnabas.storage.segment import file_name

@@ -42,7 +42,15 @@ class BrokerProcess:
 
     def start(self) -> "BrokerProcess":
         listener = f"PLAINTEXT://{self._host}:{self.port}"
-        command = [sys.executable, "-m", "barnabas", "--data-dir", str(self.data_dir), "--listeners", listener]
+        command = [
+            sys.executable,
+            "-m",
+            "barnabas",
+            "--data-dir",
+            str(self.data_dir),
+            "--listeners",
+            listener,
+        ]
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "BARNABAS_"))}
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
@@ -57,6 +65,7 @@ class BrokerProcess:
         found = READY.search(line)
         if found is None:
             self._process.wait(START_TIMEOUT_S)
+            self._process.stdout.close()
             raise RuntimeError(f"the broker did not start: {line}{self.log.read_text()}")
         self.port = int(found.group(1))
         return self
