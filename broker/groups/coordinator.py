@@ -164,21 +164,27 @@ class GroupCoordinator:
         if consumer_group is not None and consumer_group.members:
             reply(self._join_consumer_group(consumer_group, request))
             return
-        if consumer_group is not None and not self._consumer_gives_way(group_id):
-            reply(JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, member_id))
-            return
         group = self._groups.get(group_id)
         if group is None:
-            if member_id:
-                reply(JoinResult(ErrorCode.UNKNOWN_MEMBER_ID, member_id))
-                return
-            if not self._may_create(group_id):
-                reply(JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, member_id))
-                return
             group = Group(group_id, self._clock.now_ms())
+            if error := self._check_first_join(group, request, consumer_group):
+                reply(JoinResult(error, member_id))
+                return
         self._classic.join(group, request, reply)
         if group.members or group.pending_members:
             self._groups[group_id] = group
+
+    def _check_first_join(
+        self, group: Group, request: JoinRequest, consumer_group: ConsumerGroup | None
+    ) -> ErrorCode:
+        """Return NONE when the join makes a classic group. An empty consumer group gives way to it only then."""
+        if request.member_id:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        if not self._classic.supports(group, request):
+            return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        if consumer_group is not None:
+            return ErrorCode.NONE if self._consumer_gives_way(group) else ErrorCode.COORDINATOR_NOT_AVAILABLE
+        return ErrorCode.NONE if self._may_create(request.group_id) else ErrorCode.COORDINATOR_NOT_AVAILABLE
 
     def _join_consumer_group(self, group: ConsumerGroup, request: JoinRequest) -> JoinResult:
         try:
@@ -188,13 +194,13 @@ class GroupCoordinator:
         except CatalogError:
             return JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, request.member_id)
 
-    def _consumer_gives_way(self, group_id: str) -> bool:
-        """Let a consumer group that is empty go for a classic one; say whether it did."""
+    def _consumer_gives_way(self, group: Group) -> bool:
+        """Put a classic group in the place of an empty consumer group; return False when the catalog refuses."""
         try:
-            self._consumer.give_way(group_id)
+            self._consumer.give_way(group.group_id)
         except CatalogError:
             return False
-        self._groups[group_id] = Group(group_id, self._clock.now_ms())
+        self._groups[group.group_id] = group
         return True
 
     def consumer_heartbeat(self, request: HeartbeatRequest, api_version: int) -> HeartbeatResult:
