@@ -167,6 +167,17 @@ def test_a_classic_member_that_does_not_ask_for_its_assignment_in_time_is_out(gr
     assert groups.heartbeat(old) is E.UNKNOWN_MEMBER_ID
 
 
+def test_a_classic_member_without_a_rebalance_timeout_has_a_second_for_each_step(mixed):
+    groups, old, _ = mixed
+    old = groups.join(old.member_id, **CLASSIC, rebalance_timeout_ms=0)
+    groups.wait(0.9)
+    assert parts(groups.sync(old)) == {0, 1}
+    join(groups, "third")
+    assert groups.heartbeat(old) is E.REBALANCE_IN_PROGRESS
+    groups.wait(0.9)
+    assert groups.join(old.member_id, **CLASSIC, rebalance_timeout_ms=0).error is E.NONE
+
+
 def test_a_classic_member_has_the_session_timeout_that_it_asked_for(mixed):
     groups, old, _ = mixed
     groups.wait(10.1)
