@@ -17,7 +17,7 @@ from .consumer.groups import ConsumerGroups, DescribedConsumerGroup
 from .consumer.protocol import JOIN_EPOCH, HeartbeatRequest, HeartbeatResult
 from .expiry import expired_in_consumer_group, expired_offsets
 from .group import Group, GroupState
-from .migration import downgraded, may_be_downgraded, upgraded
+from .migration import admits_classic_members, downgraded, may_be_downgraded, upgraded
 from .offsets import NO_RETENTION_TIME, Offsets, check_commit
 from .rebalance import Rebalances
 from .results import (
@@ -187,12 +187,15 @@ class GroupCoordinator:
         return ErrorCode.NONE if self._may_create(request.group_id) else ErrorCode.COORDINATOR_NOT_AVAILABLE
 
     def _join_consumer_group(self, group: ConsumerGroup, request: JoinRequest) -> JoinResult:
+        """An error carries no member id, as in Kafka (GroupCoordinatorService.handleOperationException)."""
+        if not admits_classic_members(self._config):
+            return JoinResult(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, "")
         try:
             return self._consumer.classic.join(group, request)
         except ApiError as refusal:
-            return JoinResult(refusal.code, request.member_id)
+            return JoinResult(refusal.code, "")
         except CatalogError:
-            return JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, request.member_id)
+            return JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, "")
 
     def _consumer_gives_way(self, group: Group) -> bool:
         """Put a classic group in the place of an empty consumer group; return False when the catalog refuses."""
@@ -435,7 +438,7 @@ class GroupCoordinator:
         return self._consumer.describe(group)
 
     def delete_groups(self, group_ids: Sequence[str]) -> list[tuple[str, ErrorCode]]:
-        """Delete the empty ones among the groups with all their offsets; return each id with its error."""
+        """Delete the empty ones among the groups with all their offsets; return each id once, with its error."""
         errors = {group_id: self._check_deletion(group_id) for group_id in group_ids}
         doomed = [group_id for group_id, error in errors.items() if not error]
         if doomed:
@@ -450,7 +453,7 @@ class GroupCoordinator:
                         self._consumer.forget(group_id)
                     else:
                         self._rebalances.end(self._groups.pop(group_id), ErrorCode.NOT_COORDINATOR)
-        return [(group_id, errors[group_id]) for group_id in group_ids]
+        return list(errors.items())
 
     def _check_deletion(self, group_id: str) -> ErrorCode:
         if group_id in self._consumer:
