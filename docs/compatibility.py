@@ -58,6 +58,10 @@ TAIL = """
   in them is in the catalog.
 - A group of the consumer protocol is assigned anew with every change at once;
   `group.consumer.assignment.interval.ms` has no effect.
+- Regular expressions of such groups, and of ListTransactions, are those of RE2, in Kafka those of RE2/J. Refused
+  here only: repeats of repeats that come to more than 1,000 (`(a{1,100}){1,50}`), expressions that take more than
+  1 MiB when they are compiled (`\\pL{500}`), an escaped letter outside of ASCII. Taken here only: scripts that came
+  with later versions of Unicode, names of groups that occur twice or have letters outside of ASCII.
 - A member of such a group commits with the epoch since which it has a partition, as in Kafka; after a restart of the
   broker it counts as having got its partitions at its present epoch.
 - A transaction that takes too long is aborted when its time is up; Kafka looks for those every ten seconds
