@@ -48,8 +48,8 @@ TAIL = """
 - A topic that a Metadata request makes is in the answer to that request. Clients save a round trip and a wait, and
   cannot tell it from a topic that was there before. Kafka answers UNKNOWN_TOPIC_OR_PARTITION until the topic is made,
   and clients ask again; code that asks for a deleted topic to see that it is gone takes that for a yes, though its
-  question makes the topic again. `barnabas.auto.create.topics.at.once=false` answers as Kafka does. Most admin clients
-  ask without making topics and get the same answer from both.
+  question makes the topic again. `barnabas.auto.create.topics.at.once=false` answers as Kafka does. Most admin
+  clients ask without making topics and get the same answer from both.
 - The classic group coordinator answers a JoinGroup or SyncGroup that was overtaken by the same member's next one with
   REBALANCE_IN_PROGRESS; Kafka never answers it.
 - An OffsetCommit is durable like the log is, and a group is stored with its first completed generation.
