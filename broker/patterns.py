@@ -21,9 +21,18 @@ def check(regex: str) -> None:
 
 
 def resolve(regexes: Iterable[str], names: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Return which of ``names`` each expression matches as a whole."""
+    """Return which of ``names`` each expression matches as a whole.
+
+    One that is invalid matches none: an older version took it, and the members beside it go on.
+    """
     names = list(names)
-    return {regex: frozenset(filter(compiled(regex).fullmatch, names)) for regex in regexes}
+    resolved = {}
+    for regex in regexes:
+        try:
+            resolved[regex] = frozenset(filter(compiled(regex).fullmatch, names))
+        except ApiError:
+            resolved[regex] = frozenset[str]()
+    return resolved
 
 
 def compiled(regex: str) -> Any:
