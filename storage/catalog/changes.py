@@ -285,6 +285,12 @@ class TransactionRemoved(NamedTuple):
     transactional_id: str
 
 
+class CoordinatorEpochRaised(NamedTuple):
+    """The markers of this broker's transaction coordinator carry ``epoch`` from now on."""
+
+    epoch: int
+
+
 Change = (
     TopicCreated
     | TopicRemoved
@@ -308,4 +314,5 @@ Change = (
     | OffsetsDecided
     | TransactionStored
     | TransactionRemoved
+    | CoordinatorEpochRaised
 )
