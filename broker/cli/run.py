@@ -74,7 +74,8 @@ def _ready_line(broker: Broker) -> str:
     where = ", ".join(
         _address(listener.host, broker.server.ports[listener.name]) for listener in broker.config.listeners
     )
-    return f"Barnabas {__version__} is ready on {where}; data in {broker.data_dir.path.absolute()}; Ctrl-C stops it"
+    data_dir = os.path.abspath(broker.data_dir.path)
+    return f"Barnabas {__version__} is ready on {where}; data in {data_dir}; Ctrl-C stops it"
 
 
 def _address(host: str, port: int) -> str:
