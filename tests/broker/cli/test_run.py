@@ -142,3 +142,23 @@ def test_security_without_effect_is_a_warning_in_the_log(tmp_path: Path) -> None
     with started(tmp_path, "--port", "0", KAFKA_SASL_ENABLED_MECHANISMS="PLAIN") as line:
         assert "ready on" in line
         assert "WARNING barnabas: ANYBODY WHO REACHES THIS BROKER MAY" in (tmp_path / "log").read_text()
+
+
+def test_a_data_directory_that_cannot_be_used_is_told_with_where_it_is_from(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = failed("--port", "0", KAFKA_LOG_DIRS=str(tmp_path / "file" / "data"))
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        f"barnabas: cannot use the data directory {tmp_path / 'file' / 'data'}: Not a directory"
+        " (the data directory is from KAFKA_LOG_DIRS)\n",
+    )
+
+
+def test_an_address_for_metrics_that_is_not_here_is_told_with_where_it_is_from(tmp_path: Path) -> None:
+    address = "192.0.2.77:9404"
+    ended = failed("--port", "0", "--data-dir", str(tmp_path / "data"), BARNABAS_METRICS_LISTENER=address)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        f"barnabas: cannot serve metrics on {address}: Cannot assign requested address"
+        " (from BARNABAS_METRICS_LISTENER)"
+    )
