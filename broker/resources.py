@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from ..protocol.errors import ErrorCode
@@ -14,6 +17,7 @@ from .config import (
     CLIENT_METRICS_SETTINGS,
     GROUP_SETTINGS,
     TOPIC_SETTINGS,
+    BrokerConfig,
     ClientMetricsConfig,
     ConfigEntry,
     ConfigError,
@@ -22,12 +26,16 @@ from .config import (
     GroupConfig,
     Setting,
     check_change,
+    check_dynamic,
+    keep_fitting,
     validate_topic_overrides,
 )
 from .errors import ApiError
 
 if TYPE_CHECKING:
     from .broker import Broker
+
+logger = logging.getLogger(__name__)
 
 # Kafka's bound, which comes from how its metadata log keeps them.
 VALUE_LENGTH_MAX = 32767
@@ -47,12 +55,31 @@ class ResourceType(IntEnum):
     GROUP = 32
 
 
+_KINDS = {ResourceType.GROUP.value: "group", ResourceType.CLIENT_METRICS.value: "subscription"}
+
+
 class StoredConfigs:
     """What was set on everything but topics."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._configs = dict(catalog.configs())
+        self._configs: dict[tuple[int, str], Mapping[str, str]] = dict(catalog.configs())
+
+    def leave_out_what_does_not_fit(self, broker: BrokerConfig) -> None:
+        """Go on without the settings of groups and subscriptions that the broker's do not permit any more.
+
+        They stay stored until others are stored for the same group or subscription.
+        """
+        for (resource_type, name), stored in self._configs.items():
+            if resource_type == ResourceType.GROUP:
+                _, fitting, faults = keep_fitting(partial(GroupConfig, broker=broker), stored)
+            elif resource_type == ResourceType.CLIENT_METRICS:
+                _, fitting, faults = keep_fitting(ClientMetricsConfig, stored)
+            else:
+                continue
+            self._configs[resource_type, name] = fitting
+            for fault in faults:
+                logger.error("ignoring a stored setting of %s %s: %s", _KINDS[resource_type], name, fault)
 
     def of(self, resource_type: ResourceType, name: str) -> Mapping[str, str]:
         return self._configs.get((resource_type, name), {})
@@ -91,8 +118,11 @@ class Resource(Protocol):
         """Raises ApiError when it cannot have ``wanted`` for its overrides."""
         ...
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
-        """Give it other overrides, which have been checked. Raises ApiError, CatalogError."""
+    async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
+        """Give it other overrides, which have been checked. Raises ApiError, CatalogError.
+
+        ``validate_only``: change nothing, but try what only an attempt can tell.
+        """
         ...
 
 
@@ -156,8 +186,9 @@ class _Topic:
         if self._broker.topics.get(self._name) is None:
             raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{self._name}' does not exist.")
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
-        self._broker.topics.configure(self._broker.topics.find(self._name), wanted)
+    async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
+        if not validate_only:
+            self._broker.topics.configure(self._broker.topics.find(self._name), wanted)
 
 
 class _Broker:
@@ -206,7 +237,9 @@ class _Broker:
             changed = self._broker.config.changed(self._dynamics(wanted))
         except ConfigError as error:
             raise ApiError(ErrorCode.INVALID_REQUEST, str(error)) from None
-        problem = next(check_change(self._broker.config, changed), None)
+        problem = next(
+            chain((fault for _, fault in check_dynamic(wanted)), check_change(self._broker.config, changed)), None
+        )
         if problem is not None:
             raise ApiError(ErrorCode.INVALID_REQUEST, problem)
 
@@ -218,13 +251,17 @@ class _Broker:
         dynamic = self._broker.config.dynamic
         return dynamic._replace(own=wanted) if self._name else dynamic._replace(cluster=wanted)
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
+    async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
         broker = self._broker
         config = broker.config.changed(self._dynamics(wanted))
         try:
+            # A listener that moves is opened by the next start, which must not fail then.
+            await broker.server.check(config.listeners)
+            if validate_only:
+                return
             await broker.server.open(config.listeners)
         except OSError as error:
-            raise ApiError(ErrorCode.INVALID_REQUEST, str(error.strerror or error)) from None
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"listeners: {error.strerror or error}") from None
         broker.stored_configs.replace(ResourceType.BROKER, self._name, wanted)
         broker.configure(config)
 
@@ -242,8 +279,9 @@ class _Stored:
     def overrides(self) -> Mapping[str, str]:
         return self._broker.stored_configs.of(self.resource_type, self._name)
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
-        self._broker.stored_configs.replace(self.resource_type, self._name, wanted)
+    async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
+        if not validate_only:
+            self._broker.stored_configs.replace(self.resource_type, self._name, wanted)
 
 
 class _Group(_Stored):

@@ -119,7 +119,8 @@ async def _alter_each(
             error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
         )
         try:
-            await alter(asked, times[asked.resource_type, asked.resource_name] > 1)
+            async with context.broker.configuring:
+                await alter(asked, times[asked.resource_type, asked.resource_name] > 1)
         except Exception as error:
             result.error_code, result.error_message = code_for(error), message_for(error)
         results.append(result)
@@ -152,8 +153,8 @@ async def _configure(
             "The configuration value cannot be added because it exceeds the maximum value size of"
             f" {VALUE_LENGTH_MAX} bytes.",
         )
-    if not validate_only and wanted != resource.overrides:
-        await resource.configure(wanted)
+    if wanted != resource.overrides:
+        await resource.configure(wanted, validate_only)
 
 
 def _changed(overrides: Mapping[str, str], steps: Iterable[_Step], settings: Mapping[str, Setting]) -> dict[str, str]:
@@ -170,8 +171,10 @@ def _changed(overrides: Mapping[str, str], steps: Iterable[_Step], settings: Map
                 verb = Operation(operation).name
                 raise ApiError(ErrorCode.INVALID_CONFIG, f"Can't {verb} to key {name} because its type is not LIST.")
             present = changed.get(name)
-            items = _items(present if present is not None else setting.format(setting.default))
-            given = _items(value)
+            if present is None:
+                present = setting.format(setting.default)
+            items = _items(present) if present else []
+            given = _items(value or "")
             if operation == Operation.APPEND:
                 items += [item for item in dict.fromkeys(given) if item not in items]
             else:
@@ -180,8 +183,12 @@ def _changed(overrides: Mapping[str, str], steps: Iterable[_Step], settings: Map
     return changed
 
 
-def _items(text: str | None) -> list[str]:
-    return [item for item in (text or "").split(",") if item]
+def _items(text: str) -> list[str]:
+    """Return the entries of a list as Java splits it: an empty text has one, empty ones at the end do not count."""
+    items = [item.strip() for item in text.split(",")]
+    while len(items) > 1 and not items[-1]:
+        items.pop()
+    return items
 
 
 def _change_levels(broker_id: str, steps: Iterable[_Step], validate_only: bool, context: Context) -> None:

@@ -13,18 +13,21 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ... import __version__
-from ...storage.errors import StorageError
+from ...storage.errors import DataDirLocked, StorageError
 from ...storage.file_pool import DESCRIPTORS_MIN, descriptors
 from ..broker import Broker
-from ..config import BrokerConfig
+from ..config import BrokerConfig, Given
 
 logger = logging.getLogger("barnabas")
 
 FILES_WANTED = 10_240
 
 
-def run(config: BrokerConfig) -> int:
-    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start or go on."""
+def run(config: BrokerConfig, cluster_id: Given | None = None) -> int:
+    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start or go on.
+
+    ``cluster_id``: what a new data directory gets; None to draw one.
+    """
     _raise_file_limit()
     if (limit := descriptors()) < DESCRIPTORS_MIN:
         text = f"the limit of open files (ulimit -n) is {limit}, Barnabas needs {DESCRIPTORS_MIN} or more"
@@ -33,11 +36,11 @@ def run(config: BrokerConfig) -> int:
     # What is there after the start stays; requests leave next to nothing for the collector (performance.md 7).
     gc.set_threshold(50_000, 50, 1000)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(config))
+        return runner.run(_serve(config, cluster_id))
 
 
-async def _serve(config: BrokerConfig) -> int:
-    broker = Broker(config)
+async def _serve(config: BrokerConfig, cluster_id: Given | None) -> int:
+    broker = Broker(config, cluster_id=cluster_id)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,8 +52,7 @@ async def _serve(config: BrokerConfig) -> int:
         await starting
     except (StorageError, OSError) as error:
         stopping.cancel()
-        text = error.strerror if isinstance(error, OSError) and error.strerror else error
-        print(f"barnabas: {text}", file=sys.stderr)
+        print(f"barnabas: {_reason(error, config)}", file=sys.stderr)
         return 1
     gc.collect()
     gc.freeze()
@@ -67,6 +69,15 @@ async def _serve(config: BrokerConfig) -> int:
     return 1 if broker.data_dir.lost else 0
 
 
+def _reason(error: StorageError | OSError, config: BrokerConfig) -> str:
+    if isinstance(error, DataDirLocked):
+        return f"{error} (--data-dir chooses another)"
+    given = config.given("log.dirs") or config.given("log.dir")
+    if isinstance(error, StorageError) and given is not None:
+        return f"{error} (the data directory is from {given.origin})"
+    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
+
+
 def _stop(stop: asyncio.Event) -> None:
     if stop.is_set():
         # What was acknowledged is in the page cache; the next start checks the logs.
@@ -76,9 +87,16 @@ def _stop(stop: asyncio.Event) -> None:
 
 def _ready_line(broker: Broker) -> str:
     where = ", ".join(
-        f"{listener.host or 'localhost'}:{broker.server.ports[listener.name]}" for listener in broker.config.listeners
+        _address(listener.host, broker.server.ports[listener.name]) for listener in broker.config.listeners
     )
-    return f"Barnabas {__version__} is ready on {where} (data in {broker.data_dir.path}, Ctrl-C stops it)"
+    data_dir = os.path.abspath(broker.data_dir.path)
+    return f"Barnabas {__version__} is ready on {where}; data in {data_dir}; Ctrl-C stops it"
+
+
+def _address(host: str, port: int) -> str:
+    if not host:
+        return f"localhost:{port} (all interfaces)"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

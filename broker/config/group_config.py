@@ -27,7 +27,7 @@ class GroupConfig(Overrides):
             if blamed is not None:
                 problems[blamed[0]] = wrong(blamed[0], overrides[blamed[0]], "", blamed[1])
         if problems:
-            raise ConfigError(problems[name] for name in sorted(problems))
+            raise ConfigError((problems[name] for name in sorted(problems)), sorted(problems))
 
     def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
         if setting.synonyms:

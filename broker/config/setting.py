@@ -52,10 +52,14 @@ class Dynamic(Enum):
 
 
 class Validator(NamedTuple):
-    """A rule on a parsed value, and the words that tell it: "a whole number" + ", at least 1"."""
+    """A rule on a parsed value, and the words that tell it: "a whole number" + ", at least 1".
+
+    ``is_set``: a list that names an entry twice means the same as with one of them (KIP-1161).
+    """
 
     accepts: Callable[[Any], bool]
     words: str
+    is_set: bool = False
 
 
 def at_least(low: int) -> Validator:
@@ -74,16 +78,15 @@ def one_of(*names: str) -> Validator:
 
 
 def list_of(*names: str, empty_allowed: bool = True) -> Validator:
-    """Accept lists of these words (of any words when none is given), each at most once."""
+    """Accept lists of these words, of any words when none is given."""
 
     def accepts(values: tuple[str, ...]) -> bool:
         if not values:
             return empty_allowed
-        known = all(value in names for value in values) if names else all(values)
-        return known and len(set(values)) == len(values)
+        return all(value in names for value in values) if names else all(values)
 
     words = f" of {', '.join(names)}" if names else " of names"
-    return Validator(accepts, f"{words}, each at most once{'' if empty_allowed else ', at least one'}")
+    return Validator(accepts, words if empty_allowed else f"{words}, at least one", is_set=True)
 
 
 def address_or_nothing() -> Validator:
@@ -119,9 +122,12 @@ _BITS = {ConfigType.SHORT: 16, ConfigType.INT: 32, ConfigType.LONG: 64}
 
 
 class Setting:
-    """One row of a table. ``default`` is a parsed value; None is Kafka's null."""
+    """One row of a table. ``default`` is a parsed value; None is Kafka's null.
 
-    __slots__ = ("default", "documentation", "dynamic", "name", "synonyms", "type", "validator")
+    ``is_internal``: Kafka takes the setting and shows it only where it is set (ConfigDef.defineInternal).
+    """
+
+    __slots__ = ("default", "documentation", "dynamic", "is_internal", "name", "synonyms", "type", "validator")
 
     def __init__(
         self,
@@ -132,6 +138,7 @@ class Setting:
         validator: Validator | None = None,
         dynamic: Dynamic = Dynamic.READ_ONLY,
         synonyms: tuple[Synonym, ...] = (),
+        is_internal: bool = False,
     ) -> None:
         self.name = name
         self.type = type
@@ -140,6 +147,7 @@ class Setting:
         self.validator = validator
         self.dynamic = dynamic
         self.synonyms = synonyms
+        self.is_internal = is_internal
 
     @property
     def sensitive(self) -> bool:
@@ -157,8 +165,11 @@ class Setting:
             value = _parse(self.type, text.strip())
         except ValueError:
             raise ValueError(f"must be {self.allowed}") from None
-        if self.validator is not None and not self.validator.accepts(value):
-            raise ValueError(f"must be {self.allowed}")
+        if self.validator is not None:
+            if self.validator.is_set and isinstance(value, tuple):
+                value = tuple(dict.fromkeys(value))
+            if not self.validator.accepts(value):
+                raise ValueError(f"must be {self.allowed}")
         return value
 
     def format(self, value: Value) -> str | None:
