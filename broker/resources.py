@@ -20,6 +20,7 @@ from .config import (
     Dynamic,
     Dynamics,
     GroupConfig,
+    InvalidValue,
     Setting,
     check_change,
     validate_topic_overrides,
@@ -96,37 +97,41 @@ class Resource(Protocol):
         ...
 
 
-def find(broker: Broker, resource_type: int, name: str) -> Resource:
-    """Return the resource. Raises ApiError for a type that has none, and for a name that it cannot have."""
+def find(broker: Broker, resource_type: int, name: str, to_alter: bool = False) -> Resource:
+    """Return the resource, to describe or ``to_alter`` it: Kafka says the same in other words then.
+
+    Raises ApiError for a type that has none, and for a name that it cannot have.
+    """
     match resource_type:
         case ResourceType.TOPIC:
             return _Topic(broker, name)
         case ResourceType.BROKER:
-            if name:
-                check_broker_id(broker, name, " or empty string")
+            if name and to_alter:
+                check_node_id(broker, name, "Unexpected broker id, expected {}, but received {}", "Node")
+            elif name:
+                check_node_id(broker, name, "Unexpected broker id, expected {} or empty string, but received {}")
             return _Broker(broker, name)
         case ResourceType.GROUP:
             if not name:
-                raise ApiError(ErrorCode.INVALID_REQUEST, "Group name must not be empty")
+                message = "Default group resources are not allowed." if to_alter else "Group name must not be empty"
+                raise ApiError(ErrorCode.INVALID_REQUEST, message)
             return _Group(broker, name)
         case ResourceType.CLIENT_METRICS:
             if not name:
-                raise ApiError(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty")
+                what = "Subscription name can't be" if to_alter else "Client metrics subscription name must not be"
+                raise ApiError(ErrorCode.INVALID_REQUEST, f"{what} empty")
             return _ClientMetrics(broker, name)
     raise ApiError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {resource_type}")
 
 
-def check_broker_id(broker: Broker, name: str, or_else: str = "") -> None:
-    """Raises ApiError unless ``name`` is this broker's id."""
+def check_node_id(broker: Broker, name: str, unexpected: str, what: str = "Broker") -> None:
+    """Raises ApiError unless ``name`` is this broker's id. ``unexpected``: the message, with room for both ids."""
     try:
         given = int(name)
     except ValueError:
-        raise ApiError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}") from None
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"{what} id must be an integer, but it is: {name}") from None
     if given != broker.node_id:
-        raise ApiError(
-            ErrorCode.INVALID_REQUEST,
-            f"Unexpected broker id, expected {broker.node_id}{or_else}, but received {name}",
-        )
+        raise ApiError(ErrorCode.INVALID_REQUEST, unexpected.format(broker.node_id, name))
 
 
 class _Topic:
@@ -190,10 +195,8 @@ class _Broker:
         for name, setting in known.items():
             try:
                 setting.parse(wanted[name])
-            except ValueError as error:
-                raise ApiError(
-                    ErrorCode.INVALID_REQUEST, f"Invalid value {wanted[name]} for configuration {name}: {error}"
-                ) from None
+            except InvalidValue as error:
+                raise ApiError(ErrorCode.INVALID_REQUEST, error.message(name)) from None
         if not self._name:
             self._refuse(
                 "Cannot update these configs at default cluster level, broker id must be specified",
@@ -212,7 +215,7 @@ class _Broker:
 
     def _refuse(self, reason: str, names: list[str]) -> None:
         if names:
-            raise ApiError(ErrorCode.INVALID_REQUEST, f"{reason}: {', '.join(sorted(names))}")
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"{reason}: [{', '.join(names)}]")
 
     def _dynamics(self, wanted: Mapping[str, str]) -> Dynamics:
         dynamic = self._broker.config.dynamic
@@ -277,6 +280,11 @@ class _ClientMetrics(_Stored):
                 ErrorCode.INVALID_REQUEST,
                 f"Invalid value {interval} for interval.ms, interval must be between 100 and 3600000 (1 hour)",
             )
+        try:
+            CLIENT_METRICS_SETTINGS["match"].parse(wanted.get("match", ""))
+        except InvalidValue:
+            message = f"Illegal client matching pattern: {wanted['match']}"
+            raise ApiError(ErrorCode.INVALID_CONFIG, message) from None
         try:
             ClientMetricsConfig(wanted)
         except ConfigError as error:

@@ -6,7 +6,7 @@ from .entries import ConfigEntry, ConfigSynonym
 from .errors import ConfigError
 from .group_config import ClientMetricsConfig, GroupConfig
 from .listeners import Advertised, Listener
-from .setting import ConfigSource, ConfigType, Dynamic, Setting
+from .setting import ConfigSource, ConfigType, Dynamic, InvalidValue, Setting
 from .sources import Given, Reading, read_sources
 from .table import BROKER_SETTINGS, CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, TOPIC_SETTINGS
 from .topic_config import TopicConfig, validate_topic_overrides
@@ -28,6 +28,7 @@ __all__ = [
     "Dynamics",
     "Given",
     "GroupConfig",
+    "InvalidValue",
     "Listener",
     "Reading",
     "Setting",

@@ -34,7 +34,12 @@ def unknown(name: str, known: Mapping[str, Setting]) -> str:
     topic_setting = TOPIC_SETTINGS.get(name)
     if known is BROKER_SETTINGS and topic_setting is not None and topic_setting.synonyms:
         return f"is a setting of a topic; for all topics set {topic_setting.synonyms[0].name}"
+    return "is not a known setting" + suggestion(name, known)
+
+
+def suggestion(name: str, known: Mapping[str, Setting]) -> str:
+    """Return "; did you mean ...?" where a ``name`` that is not in ``known`` is nearly one of them, else nothing."""
     import difflib  # only when there is something wrong to report
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return "is not a known setting" + (f"; did you mean {close[0]}?" if close else "")
+    return f"; did you mean {close[0]}?" if close else ""
