@@ -43,8 +43,6 @@ logger = logging.getLogger(__name__)
 HOUSEKEEPING_S = 1.0
 # No turn of the event loop without a rest, whatever log.cleaner.backoff.ms is.
 CLEANER_BACKOFF_MIN_S = 0.01
-# When old segments are looked for first, in case that is sooner than log.retention.check.interval.ms (as in Kafka).
-FIRST_RETENTION_S = 30.0
 
 
 class Broker:
@@ -125,7 +123,8 @@ class Broker:
         self._every(milliseconds("log.flush.offset.checkpoint.interval.ms") / 1000, self.data_dir.checkpoint)
         self._every(milliseconds("producer.id.expiration.check.interval.ms") / 1000, self._expire_producers)
         retention_s = milliseconds("log.retention.check.interval.ms") / 1000
-        self._every(retention_s, self._in_turn(self.retention.delete_expired), min(retention_s, FIRST_RETENTION_S))
+        first_retention_s = min(retention_s, milliseconds("log.initial.task.delay.ms") / 1000)
+        self._every(retention_s, self._in_turn(self.retention.delete_expired), first_retention_s)
         self._every(self._cleaner_backoff_s, self._in_turn(self.cleaning.clean))
         self._every(milliseconds("offsets.retention.check.interval.ms") / 1000, self.groups.expire)
         cleanup = "transaction.remove.expired.transaction.cleanup.interval.ms"

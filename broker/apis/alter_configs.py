@@ -177,8 +177,10 @@ def _changed(
                     message = f"Config value {verb.lower()} is not allowed for config key: {name}"
                 raise ApiError(ErrorCode.INVALID_CONFIG, message)
             present = changed.get(name)
-            items = _items(present if present is not None else setting.format(setting.default))
-            given = _items(value)
+            if present is None:
+                present = setting.format(setting.default)
+            items = _items(present) if present else []
+            given = _items(value or "")
             if operation == Operation.APPEND:
                 items += [item for item in dict.fromkeys(given) if item not in items]
             else:
@@ -187,8 +189,12 @@ def _changed(
     return changed
 
 
-def _items(text: str | None) -> list[str]:
-    return [item for item in (text or "").split(",") if item]
+def _items(text: str) -> list[str]:
+    """Return the entries of a list as Java splits it: an empty text has one, empty ones at the end do not count."""
+    items = [item.strip() for item in text.split(",")]
+    while len(items) > 1 and not items[-1]:
+        items.pop()
+    return items
 
 
 def _change_levels(broker_id: str, steps: Iterable[_Step], validate_only: bool, context: Context) -> None:

@@ -96,8 +96,13 @@ class BrokerConfig(TypedAccess):
         return BrokerConfig(self._given, dynamic)
 
     def entries(self) -> Iterator[ConfigEntry]:
-        """Yield every broker setting, by name, and what else was set under names that nobody knows."""
+        """Yield every broker setting, by name, and what else was set under names that nobody knows.
+
+        Internal settings are left out unless they are set.
+        """
         for setting in BROKER_SETTINGS.values():
+            if setting.is_internal and setting.name not in self._set():
+                continue
             yield _entry(setting, setting.format(self._values[setting.name]), self.synonyms_of(setting.name))
         for name in sorted(self._set().keys() - BROKER_SETTINGS.keys()):
             yield _entry(custom(name), None, self.synonyms_of(name))

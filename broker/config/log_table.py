@@ -68,6 +68,14 @@ LOG_TABLE = (
         "How often old segments are looked for, in milliseconds.",
         at_least(1),
     ),
+    Setting(
+        "log.initial.task.delay.ms",
+        LONG,
+        30_000,
+        "When old segments are looked for first, in case log.retention.check.interval.ms is longer.",
+        at_least(0),
+        is_internal=True,
+    ),
     Setting("log.local.retention.ms", LONG, -2, _fallback("local.retention.ms"), at_least(-2), CLUSTER_WIDE),
     Setting("log.local.retention.bytes", LONG, -2, _fallback("local.retention.bytes"), at_least(-2), CLUSTER_WIDE),
     Setting(

@@ -35,8 +35,10 @@ class Overrides(TypedAccess):
             raise ConfigError(problems.values())
 
     def entries(self) -> Iterator[ConfigEntry]:
-        """Yield every setting, by name."""
+        """Yield every setting, by name; internal ones only where they are set."""
         for setting in self._settings.values():
+            if setting.is_internal and setting.name not in self._overrides:
+                continue
             value = setting.format(self._values[setting.name])
             synonyms = self._synonyms(setting)
             if setting.name in self._overrides:

@@ -71,12 +71,14 @@ class Validator(NamedTuple):
     """A rule on a parsed value, and the words that tell it: "a whole number" + ", at least 1".
 
     ``reason``: what Kafka says of a value that breaks the rule; ``culprit``: the part of the value that does.
+    ``is_set``: a list that names an entry twice means the same as with one of them (KIP-1161).
     """
 
     accepts: Callable[[Any], bool]
     words: str
     reason: Callable[[Any], str] | None = None
     culprit: Callable[[Any], Any] = lambda value: value
+    is_set: bool = False
 
 
 def at_least(low: int) -> Validator:
@@ -100,13 +102,12 @@ def one_of(*names: str) -> Validator:
 
 
 def list_of(*names: str, empty_allowed: bool = True) -> Validator:
-    """Accept lists of these words (of any words when none is given), each at most once."""
+    """Accept lists of these words, of any words when none is given."""
 
     def accepts(values: tuple[str, ...]) -> bool:
         if not values:
             return empty_allowed
-        known = all(value in names for value in values) if names else all(values)
-        return known and len(set(values)) == len(values)
+        return all(value in names for value in values) if names else all(values)
 
     def unknown(values: tuple[str, ...]) -> str | None:
         return next((value for value in values if names and value not in names), None)
@@ -115,8 +116,11 @@ def list_of(*names: str, empty_allowed: bool = True) -> Validator:
         return f"must be a list{words}" if unknown(values) is None else f"String must be one of: {', '.join(names)}"
 
     words = f" of {', '.join(names)}" if names else " of names"
-    words += f", each at most once{'' if empty_allowed else ', at least one'}"
-    return Validator(accepts, words, reason, lambda values: values if unknown(values) is None else unknown(values))
+    if not empty_allowed:
+        words += ", at least one"
+    return Validator(
+        accepts, words, reason, lambda values: values if unknown(values) is None else unknown(values), is_set=True
+    )
 
 
 def address_or_nothing() -> Validator:
@@ -153,9 +157,12 @@ _BITS = {ConfigType.SHORT: 16, ConfigType.INT: 32, ConfigType.LONG: 64}
 
 
 class Setting:
-    """One row of a table. ``default`` is a parsed value; None is Kafka's null."""
+    """One row of a table. ``default`` is a parsed value; None is Kafka's null.
 
-    __slots__ = ("default", "documentation", "dynamic", "name", "synonyms", "type", "validator")
+    ``is_internal``: Kafka takes the setting and shows it only where it is set (ConfigDef.defineInternal).
+    """
+
+    __slots__ = ("default", "documentation", "dynamic", "is_internal", "name", "synonyms", "type", "validator")
 
     def __init__(
         self,
@@ -166,6 +173,7 @@ class Setting:
         validator: Validator | None = None,
         dynamic: Dynamic = Dynamic.READ_ONLY,
         synonyms: tuple[Synonym, ...] = (),
+        is_internal: bool = False,
     ) -> None:
         self.name = name
         self.type = type
@@ -174,6 +182,7 @@ class Setting:
         self.validator = validator
         self.dynamic = dynamic
         self.synonyms = synonyms
+        self.is_internal = is_internal
 
     @property
     def sensitive(self) -> bool:
@@ -194,9 +203,12 @@ class Setting:
             is_boolean = self.type is ConfigType.BOOLEAN
             reason = _NO_BOOLEAN if is_boolean else f"Not a number of type {self.type.name}"
             raise InvalidValue(allowed, text, reason) from None
-        if self.validator is not None and not self.validator.accepts(value):
-            reason = self.validator.reason(value) if self.validator.reason is not None else allowed
-            raise InvalidValue(allowed, _shown(self.validator.culprit(value)), reason)
+        if self.validator is not None:
+            if self.validator.is_set and isinstance(value, tuple):
+                value = tuple(dict.fromkeys(value))
+            if not self.validator.accepts(value):
+                reason = self.validator.reason(value) if self.validator.reason is not None else allowed
+                raise InvalidValue(allowed, _shown(self.validator.culprit(value)), reason)
         return value
 
     def format(self, value: Value) -> str | None:

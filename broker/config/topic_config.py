@@ -56,7 +56,9 @@ class TopicConfig(Overrides):
         level = f"compression.{self.compression_type}.level"
         self.compression_level = self.int(level) if level in self._values else None
         self.max_message_bytes = self.int("max.message.bytes")
-        self.segment_bytes = self.int("segment.bytes")
+        internal_segment_bytes = self.optional_int("internal.segment.bytes")
+        self.segment_bytes = self.int("segment.bytes") if internal_segment_bytes is None else internal_segment_bytes
+        self.segment_bytes = max(self.segment_bytes, 1)  # so small that no batch fits in
         self.segment_ms = self.int("segment.ms")
         self.segment_jitter_ms = self.int("segment.jitter.ms")
         self.segment_index_bytes = self.int("segment.index.bytes")

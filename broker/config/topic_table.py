@@ -1,4 +1,4 @@
-"""The settings of a topic: Kafka 4.3's thirty-three, with its defaults and rules."""
+"""The settings of a topic: Kafka 4.3's thirty-four, with its defaults and rules."""
 
 import re
 
@@ -128,6 +128,13 @@ TOPIC_TABLE = (
         "One index entry is written for about this many bytes of log.",
         at_least(0),
         synonyms=_same("log.index.interval.bytes"),
+    ),
+    Setting(
+        "internal.segment.bytes",
+        INT,
+        None,
+        "For tests: a segment file of any size, instead of segment.bytes.",
+        is_internal=True,
     ),
     Setting(
         "leader.replication.throttled.replicas",

@@ -147,6 +147,10 @@ def test_a_list_grows_and_shrinks(wire: Wire, version: int) -> None:
     assert step(APPEND, "compact,delete") == "delete,compact"
     assert step(SUBTRACT, "delete,delete") == "compact"
     assert step(SUBTRACT, "delete") == "compact"
+    assert step(SET, "compact,compact") == "compact"
+    assert step(APPEND, " delete ") == "compact,delete"
+    assert step(APPEND, "") == step(APPEND, ",compact") == "compact,delete"  # refused: an entry is empty
+    assert step(SET, "") == step(APPEND, "") == step(SUBTRACT, "") == ""
 
 
 @INCREMENTAL_ENDS

@@ -78,16 +78,16 @@ def test_what_is_not_of_the_type_is_refused_in_words(type, text, words):
         (
             ConfigType.LIST,
             list_of("a", "b"),
-            ["", "a", "b,a"],
-            ["c", "a,a", "a,"],
-            "must be a comma-separated list of a, b, each at most once",
+            ["", "a", "b,a", "a,a"],
+            ["c", "a,"],
+            "must be a comma-separated list of a, b",
         ),
         (
             ConfigType.LIST,
             list_of(empty_allowed=False),
-            ["x", "x,y"],
-            ["", "x,x", "x,,y"],
-            "must be a comma-separated list of names, each at most once, at least one",
+            ["x", "x,y", "x,x"],
+            ["", "x,,y"],
+            "must be a comma-separated list of names, at least one",
         ),
     ],
 )

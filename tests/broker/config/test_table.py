@@ -22,8 +22,8 @@ TOPIC_FACTS = [
         "cleanup.policy",
         "LIST",
         "delete",
-        ["compact", "compact,delete", ""],
-        ["keep", "delete,delete"],
+        ["compact", "compact,delete", "", "delete,delete"],
+        ["keep", "delete,"],
         ["log.cleanup.policy"],
     ),
     ("compression.gzip.level", "INT", "-1", ["-1", "1", "9"], ["0", "10"], ["compression.gzip.level"]),
@@ -57,6 +57,7 @@ TOPIC_FACTS = [
     ),
     ("follower.replication.throttled.replicas", "LIST", "", ["*", "0:1,2:3", ""], ["0", "*,0:1", "a:b"], []),
     ("index.interval.bytes", "INT", "4096", ["0"], ["-1"], ["log.index.interval.bytes"]),
+    ("internal.segment.bytes", "INT", None, ["1", "0", "-1"], ["x"], []),
     ("leader.replication.throttled.replicas", "LIST", "", ["*", "0:1,2:3", ""], ["0", "*,0:1", "a:b"], []),
     ("local.retention.bytes", "LONG", "-2", ["-2", "-1"], ["-3"], ["log.local.retention.bytes"]),
     ("local.retention.ms", "LONG", "-2", ["-2", "-1"], ["-3"], ["log.local.retention.ms"]),
@@ -195,9 +196,9 @@ BROKER_FACTS = {
 }
 
 
-def test_there_are_the_thirty_three_topic_settings_and_no_other():
+def test_there_are_the_thirty_four_topic_settings_and_no_other():
     assert [name for name, *_ in TOPIC_FACTS] == list(TOPIC_SETTINGS)
-    assert len(TOPIC_SETTINGS) == 33
+    assert len(TOPIC_SETTINGS) == 34
 
 
 @pytest.mark.parametrize(
