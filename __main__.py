@@ -35,13 +35,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .broker.cli.adopt import run_adopt
 
         return run_adopt(options.data_dir)
+    if options.command == "settings":
+        from .broker.cli.settings import run_settings
+
+        return run_settings(options.data_dir, options.settings)
     if options.dump is not None:
         from .broker.cli.dump import run_dump
 
         return run_dump(options.dump)
     from .broker.cli.run import run
 
-    return run(options.config)
+    return run(options.config, options.cluster_id)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from ..storage.datadir import DataDir
 from ..storage.errors import LogOffline
 from ..storage.layout import folders
 from ..storage.sync_job import Done, Syncable
-from .config import BrokerConfig, ConfigError, Dynamics, GroupConfig
+from .config import BrokerConfig, Given, GroupConfig
 from .dispatch import Dispatcher
 from .groups import GroupCoordinator, GroupCoordinatorConfig, GroupTimes
 from .net.listener import Server
@@ -29,6 +29,7 @@ from .quotas import ClientQuotas
 from .registry import collect
 from .resources import ResourceType, StoredConfigs
 from .security.scram import ScramCredentials
+from .startup_settings import StartupSettings
 from .timers import Timers
 from .transactions import TransactionCoordinator, TransactionCoordinatorConfig
 
@@ -48,13 +49,17 @@ CLEANER_BACKOFF_MIN_S = 0.01
 class Broker:
     """A broker over one data directory. ``start`` opens it and listens, ``stop`` leaves it as it should be left."""
 
-    def __init__(self, config: BrokerConfig, clock: Clock | None = None) -> None:
+    def __init__(self, config: BrokerConfig, clock: Clock | None = None, cluster_id: Given | None = None) -> None:
+        """``cluster_id``: for a new data directory; one that has another keeps it, and the log says so."""
         self.config = config
+        self._wanted_cluster_id = cluster_id
         self.clock = clock or SystemClock()
         self.node_id = config.int("node.id")
         self.acknowledge_durable = config.bool("barnabas.acknowledge.durable")
         self.dispatcher = Dispatcher(collect(f"{__package__}.apis"))
         self.is_stopping = False
+        # Held from looking at settings until they are stored, which may have to wait for a look-up of an address.
+        self.configuring = asyncio.Lock()
         self.metrics: MetricsEndpoint | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._to_sync: dict[Syncable, list[Done]] = {}
@@ -81,14 +86,31 @@ class Broker:
         Raises StorageError, OSError with a text for people; nothing is left open then.
         """
         self._loop = asyncio.get_running_loop()
-        self.data_dir = DataDir(Path(self.config.data_dir), self.clock, self.node_id, self._loop.call_soon_threadsafe)
+        wanted = self._wanted_cluster_id
+        self.data_dir = DataDir(
+            Path(self.config.data_dir),
+            self.clock,
+            self.node_id,
+            self._loop.call_soon_threadsafe,
+            wanted.value if wanted is not None else None,
+        )
         try:
             self.catalog = self.data_dir.catalog
             self.cluster_id = self.catalog.cluster_id()
+            if wanted is not None and wanted.value != self.cluster_id:
+                logger.warning(
+                    "%s=%s has no effect: the data directory %s belongs to the cluster %s",
+                    wanted.origin,
+                    wanted.value,
+                    self.data_dir.path.absolute(),
+                    self.cluster_id,
+                )
             self.stored_configs = StoredConfigs(self.catalog)
             self.client_quotas = ClientQuotas(self.catalog)
             self.scram_credentials = ScramCredentials(self.catalog)
-            self.config = _with_dynamics(self.config, self.stored_configs.dynamics(self.node_id))
+            stored = self.stored_configs.dynamics(self.node_id)
+            settings = StartupSettings(self.config, stored, self.data_dir.path)
+            self.config = settings.config()
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
             self.retention = Retention(self.topics, self.data_dir, self.clock)
             self.cleaning = Cleaning(self.topics, self.data_dir, self.clock, lambda: self.config, self.request_sync)
@@ -112,7 +134,7 @@ class Broker:
             self.data_dir.flusher.attach(self._loop)
             self.server = Server(self)
             self.metrics = await self._serve_metrics()
-            await self.server.open(self.config.listeners)
+            await settings.listen(self.server, self.config, self.configure)
         except BaseException:
             await self._close_metrics()
             self.data_dir.flusher.detach()
@@ -326,22 +348,6 @@ class Broker:
         await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard
 
 
-def _with_dynamics(config: BrokerConfig, dynamics: Dynamics) -> BrokerConfig:
-    """Return the settings with those that were made while brokers ran, as far as they still fit."""
-    try:
-        return config.changed(dynamics)
-    except ConfigError:
-        for layer, settings in zip(Dynamics._fields, dynamics, strict=True):
-            for name, text in settings.items():
-                present = config.dynamic
-                kept = {**getattr(present, layer), name: text}
-                try:
-                    config = config.changed(present._replace(**{layer: kept}))
-                except ConfigError as error:
-                    logger.error("what was set while the broker ran has no effect any more: %s", error)
-        return config
-
-
 def _transaction_config(config: BrokerConfig) -> TransactionCoordinatorConfig:
     return TransactionCoordinatorConfig(
         transaction_max_timeout_ms=config.int("transaction.max.timeout.ms"),
@@ -359,5 +365,5 @@ def _group_config(config: BrokerConfig) -> GroupCoordinatorConfig:
         offsets_retention_minutes=config.int("offsets.retention.minutes"),
         consumer_group_max_size=config.int("group.consumer.max.size"),
         consumer_migration_policy=config.string("group.consumer.migration.policy").lower(),
-        consumer_assignors=config.list("group.consumer.assignors"),
+        consumer_assignors=config.consumer_assignors,
     )

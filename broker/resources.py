@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from ..protocol.errors import ErrorCode
@@ -23,6 +24,7 @@ from .config import (
     InvalidValue,
     Setting,
     check_change,
+    check_dynamic,
     validate_topic_overrides,
 )
 from .errors import ApiError
@@ -92,8 +94,11 @@ class Resource(Protocol):
         """Raises ApiError when it cannot have ``wanted`` for its overrides."""
         ...
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
-        """Give it other overrides, which have been checked. Raises ApiError, CatalogError."""
+    async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
+        """Give it other overrides, which have been checked. Raises ApiError, CatalogError.
+
+        ``validate_only``: change nothing, but try what only an attempt can tell.
+        """
         ...
 
 
@@ -161,8 +166,9 @@ class _Topic:
         if self._broker.topics.get(self._name) is None:
             raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{self._name}' does not exist.")
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
-        self._broker.topics.configure(self._broker.topics.find(self._name), wanted)
+    async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
+        if not validate_only:
+            self._broker.topics.configure(self._broker.topics.find(self._name), wanted)
 
 
 class _Broker:
@@ -209,7 +215,9 @@ class _Broker:
             changed = self._broker.config.changed(self._dynamics(wanted))
         except ConfigError as error:
             raise ApiError(ErrorCode.INVALID_REQUEST, str(error)) from None
-        problem = next(check_change(self._broker.config, changed), None)
+        problem = next(
+            chain((fault for _, fault in check_dynamic(wanted)), check_change(self._broker.config, changed)), None
+        )
         if problem is not None:
             raise ApiError(ErrorCode.INVALID_REQUEST, problem)
 
@@ -221,13 +229,17 @@ class _Broker:
         dynamic = self._broker.config.dynamic
         return dynamic._replace(own=wanted) if self._name else dynamic._replace(cluster=wanted)
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
+    async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
         broker = self._broker
         config = broker.config.changed(self._dynamics(wanted))
         try:
+            # A listener that moves is opened by the next start, which must not fail then.
+            await broker.server.check(config.listeners)
+            if validate_only:
+                return
             await broker.server.open(config.listeners)
         except OSError as error:
-            raise ApiError(ErrorCode.INVALID_REQUEST, str(error.strerror or error)) from None
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"listeners: {error.strerror or error}") from None
         broker.stored_configs.replace(ResourceType.BROKER, self._name, wanted)
         broker.configure(config)
 
@@ -245,8 +257,9 @@ class _Stored:
     def overrides(self) -> Mapping[str, str]:
         return self._broker.stored_configs.of(self.resource_type, self._name)
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
-        self._broker.stored_configs.replace(self.resource_type, self._name, wanted)
+    async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
+        if not validate_only:
+            self._broker.stored_configs.replace(self.resource_type, self._name, wanted)
 
 
 class _Group(_Stored):

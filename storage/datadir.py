@@ -56,8 +56,14 @@ class DataDir:
     """A data directory in use by this process. Raises DataDirLocked, CatalogError, StorageError when opened."""
 
     def __init__(
-        self, path: Path, clock: Clock, node_id: int, deliver: Callable[[Callable[[], None]], object]
+        self,
+        path: Path,
+        clock: Clock,
+        node_id: int,
+        deliver: Callable[[Callable[[], None]], object],
+        cluster_id: str | None = None,
     ) -> None:
+        """``cluster_id``: for a directory that has none yet; None draws one."""
         self.path = path
         self._clock = clock
         self.logs: dict[tuple[str, int], SegmentedLog] = {}
@@ -71,7 +77,7 @@ class DataDir:
             who = f" (for user id {os.getuid()})" if isinstance(error, PermissionError) else ""
             raise StorageError(f"cannot use the data directory {path.absolute()}: {error.strerror}{who}") from error
         try:
-            cluster_id = read_properties(path / META_FILE).get("cluster.id")
+            cluster_id = read_properties(path / META_FILE).get("cluster.id", cluster_id)
             self.catalog = SqliteCatalog(path / CATALOG_FILE, clock, cluster_id)
             try:
                 self._write_meta(node_id)

@@ -57,8 +57,9 @@ def lock(path: Path) -> int:
     except OSError:
         holder = os.pread(held, 20, 0).decode(errors="replace").strip()
         os.close(held)
+        who = f" ({holder})" if holder else ""
         raise DataDirLocked(
-            f"the data directory {path.parent} is in use by another process{f' ({holder})' if holder else ''}"
+            f"the data directory {path.parent.absolute()} is in use by another process{who}"
         ) from None
     with suppress(OSError):  # a full disk; it is only there for whoever comes next
         os.ftruncate(held, 0)

@@ -119,7 +119,8 @@ async def _alter_each(
             error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
         )
         try:
-            await alter(asked, times[asked.resource_type, asked.resource_name] > 1)
+            async with context.broker.configuring:
+                await alter(asked, times[asked.resource_type, asked.resource_name] > 1)
         except Exception as error:
             result.error_code, result.error_message = code_for(error), message_for(error)
         results.append(result)
@@ -152,8 +153,8 @@ async def _configure(
             "The configuration value cannot be added because it exceeds the maximum value size of"
             f" {VALUE_LENGTH_MAX} bytes.",
         )
-    if not validate_only and wanted != resource.overrides:
-        await resource.configure(wanted)
+    if wanted != resource.overrides:
+        await resource.configure(wanted, validate_only)
 
 
 def _changed(

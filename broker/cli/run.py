@@ -13,26 +13,29 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ... import __version__
-from ...storage.errors import StorageError
+from ...storage.errors import DataDirLocked, StorageError
 from ..broker import Broker
-from ..config import BrokerConfig
+from ..config import BrokerConfig, Given
 
 logger = logging.getLogger("barnabas")
 
 FILES_WANTED = 10_240
 
 
-def run(config: BrokerConfig) -> int:
-    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start."""
+def run(config: BrokerConfig, cluster_id: Given | None = None) -> int:
+    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start.
+
+    ``cluster_id``: what a new data directory gets; None to draw one.
+    """
     _raise_file_limit()
     # What is there after the start stays; requests leave next to nothing for the collector (performance.md 7).
     gc.set_threshold(50_000, 50, 1000)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(config))
+        return runner.run(_serve(config, cluster_id))
 
 
-async def _serve(config: BrokerConfig) -> int:
-    broker = Broker(config)
+async def _serve(config: BrokerConfig, cluster_id: Given | None) -> int:
+    broker = Broker(config, cluster_id=cluster_id)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,7 +47,9 @@ async def _serve(config: BrokerConfig) -> int:
         await starting
     except (StorageError, OSError) as error:
         stopping.cancel()
-        text = error.strerror if isinstance(error, OSError) and error.strerror else error
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if isinstance(error, DataDirLocked):
+            text += " (--data-dir chooses another)"
         print(f"barnabas: {text}", file=sys.stderr)
         return 1
     gc.collect()
@@ -67,9 +72,15 @@ def _stop(stop: asyncio.Event) -> None:
 
 def _ready_line(broker: Broker) -> str:
     where = ", ".join(
-        f"{listener.host or 'localhost'}:{broker.server.ports[listener.name]}" for listener in broker.config.listeners
+        _address(listener.host, broker.server.ports[listener.name]) for listener in broker.config.listeners
     )
-    return f"Barnabas {__version__} is ready on {where} (data in {broker.data_dir.path}, Ctrl-C stops it)"
+    return f"Barnabas {__version__} is ready on {where}; data in {broker.data_dir.path.absolute()}; Ctrl-C stops it"
+
+
+def _address(host: str, port: int) -> str:
+    if not host:
+        return f"localhost:{port} (all interfaces)"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -6,8 +6,10 @@ from .entries import ConfigEntry, ConfigSynonym
 from .errors import ConfigError
 from .group_config import ClientMetricsConfig, GroupConfig
 from .listeners import Advertised, Listener
+from .server_table import connection_limits
 from .setting import ConfigSource, ConfigType, Dynamic, InvalidValue, Setting
 from .sources import Given, Reading, read_sources
+from .stored import check_dynamic, with_stored
 from .table import BROKER_SETTINGS, CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, TOPIC_SETTINGS
 from .topic_config import TopicConfig, validate_topic_overrides
 
@@ -34,6 +36,9 @@ __all__ = [
     "Setting",
     "TopicConfig",
     "check_change",
+    "check_dynamic",
+    "connection_limits",
     "read_sources",
     "validate_topic_overrides",
+    "with_stored",
 ]

@@ -52,7 +52,7 @@ _KRAFT = _rows(
     ("metadata.max.retention.ms", LONG, 604_800_000, None, READ_ONLY),
     ("controller.quorum.fetch.max.bytes", INT, 1_048_576, _NOT_NEGATIVE, READ_ONLY),
     ("controller.quorum.fetch.snapshot.max.bytes", INT, 1_048_576, _NOT_NEGATIVE, READ_ONLY),
-    ("cordoned.log.dirs", LIST, (), None, CLUSTER_WIDE),
+    ("cordoned.log.dirs", LIST, (), None, PER_BROKER),
 )
 
 _REPLICATION = _rows(
@@ -97,7 +97,7 @@ _METRICS = _rows(
     "metrics inside Kafka",
     ("metric.reporters", LIST, ("org.apache.kafka.common.metrics.JmxReporter",), list_of(), CLUSTER_WIDE),
     ("metrics.num.samples", INT, 2, _POSITIVE, READ_ONLY),
-    ("metrics.recording.level", STRING, "INFO", None, READ_ONLY),
+    ("metrics.recording.level", STRING, "INFO", one_of("INFO", "DEBUG", "TRACE"), READ_ONLY),
     ("metrics.sample.window.ms", LONG, 30_000, _POSITIVE, READ_ONLY),
     ("kafka.metrics.reporters", LIST, (), list_of(), READ_ONLY),
     ("kafka.metrics.polling.interval.secs", INT, 10, _POSITIVE, READ_ONLY),

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from itertools import dropwhile
 from typing import NamedTuple
 
-from .cross_checks import check_broker
+from .coordinator_table import CONSUMER_ASSIGNORS
+from .cross_checks import Finding, check_broker
 from .entries import ConfigEntry, ConfigSynonym
 from .errors import ConfigError, wrong
 from .listeners import (
     Advertised,
     Listener,
+    check_names,
     listeners_behind,
     parse_advertised,
     parse_listeners,
@@ -28,18 +30,32 @@ class Dynamics(NamedTuple):
     own: Mapping[str, str]
 
 
+# Where the values of the two layers are from, in words that follow "from".
+DYNAMIC_ORIGINS = ("the dynamic settings of all brokers", "the dynamic settings of this broker")
+
+
 class BrokerConfig(TypedAccess):
     """Every broker setting by name, and what follows from several of them.
 
+    ``consumer_assignors``: names of assignors, the preferred one first.
     ``listeners``: where to listen, at least one. ``advertised_listeners``: what clients are told; empty when each
     is told the address it came by. ``data_dir``: the one directory. ``topic_values``: what each topic setting is
     for a topic that does not set it.
     """
 
-    __slots__ = ("_dynamic", "_given", "advertised_listeners", "data_dir", "listeners", "topic_values")
+    __slots__ = (
+        "_dynamic",
+        "_given",
+        "advertised_listeners",
+        "consumer_assignors",
+        "data_dir",
+        "listeners",
+        "topic_values",
+    )
 
     listeners: tuple[Listener, ...]
     advertised_listeners: tuple[Advertised, ...]
+    consumer_assignors: tuple[str, ...]
     data_dir: str
     topic_values: Mapping[str, Value]
 
@@ -68,12 +84,15 @@ class BrokerConfig(TypedAccess):
             problems.pop(copied, None)  # told about the one it was copied from
         for finding in check_broker(self):
             if not any(name in problems for name, _ in finding):
-                name, reason = next((blamed for blamed in finding if blamed[0] in self._set()), finding[0])
+                name, reason = self._blamed(finding)
                 problems[name] = reason
         self._settle_listeners(problems)
         self._settle_data_dir(problems)
         if problems:
-            raise ConfigError(self._line(name, reason) for name, reason in sorted(problems.items()))
+            lines = (line(name, self.given(name), reason) for name, reason in sorted(problems.items()))
+            raise ConfigError(lines, sorted(problems))
+        assignors = (CONSUMER_ASSIGNORS[name] for name in self.list("group.consumer.assignors"))
+        self.consumer_assignors = tuple(dict.fromkeys(assignors))
         self.topic_values = {name: self._topic_value(name) for name in TOPIC_SETTINGS}
 
     @classmethod
@@ -83,8 +102,29 @@ class BrokerConfig(TypedAccess):
 
     def _set(self) -> dict[str, Given]:
         """Return every setting that somebody set, with the value that counts and where it was set."""
-        dynamic = {name: Given(text, "") for layer in self._dynamic for name, text in layer.items()}
+        dynamic = {
+            name: Given(text, origin)
+            for origin, layer in zip(DYNAMIC_ORIGINS, self._dynamic, strict=True)
+            for name, text in layer.items()
+        }
         return {**self._given, **dynamic}
+
+    def given(self, name: str) -> Given | None:
+        """Return the value of a setting as it was written, and where; None for the default."""
+        return self._set().get(name)
+
+    def shown(self, name: str) -> str:
+        """Return the value of a setting that was set, unless it is a secret."""
+        setting = BROKER_SETTINGS.get(name)
+        return "(hidden)" if setting is None or setting.sensitive else self._set()[name].value
+
+    def _blamed(self, finding: Finding) -> tuple[str, str]:
+        """Return the setting to complain about: one that was changed before one that the broker was started with."""
+        for names in ({**self._dynamic.cluster, **self._dynamic.own}, self._given):
+            for name, reason in finding:
+                if name in names:
+                    return name, reason
+        return finding[0]
 
     @property
     def dynamic(self) -> "Dynamics":
@@ -157,8 +197,14 @@ class BrokerConfig(TypedAccess):
                 self.listeners = parse_listeners(self.list(blamed), protocols, controllers)
                 blamed = "advertised.listeners"
                 self.advertised_listeners = parse_advertised(advertised, self.listeners, controllers)
+            for blamed in ("inter.broker.listener.name", "early.start.listeners"):
+                check_names(self._names(blamed), self.listeners, controllers)
         except ValueError as error:
             problems[blamed] = str(error)
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        value = self._values[name]
+        return value if isinstance(value, tuple) else (value,) if isinstance(value, str) else ()
 
     def _settle_data_dir(self, problems: dict[str, str]) -> None:
         name = "log.dir" if self._values["log.dirs"] is None else "log.dirs"
@@ -182,14 +228,15 @@ class BrokerConfig(TypedAccess):
             return value
         return setting.default
 
-    def _line(self, name: str, reason: str) -> str:
-        given = self._set().get(name)
-        setting = BROKER_SETTINGS.get(name)
-        if given is None:
-            shown = setting.format(setting.default) if setting is not None else None
-            return wrong(name, f"{shown} (the default)", "", reason)
-        hidden = setting is not None and setting.sensitive
-        return wrong(name, "(hidden)" if hidden else given.value, given.origin, reason)
+
+def line(name: str, given: Given | None, reason: str) -> str:
+    """Return the line that says what is wrong with a broker setting; ``given``: None for the default."""
+    setting = BROKER_SETTINGS.get(name)
+    if given is None:
+        shown = setting.format(setting.default) if setting is not None else None
+        return wrong(name, f"{shown} (the default)", "", reason)
+    hidden = setting is not None and setting.sensitive
+    return wrong(name, "(hidden)" if hidden else given.value, given.origin, reason)
 
 
 def _entry(setting: Setting, value: str | None, synonyms: tuple[ConfigSynonym, ...]) -> ConfigEntry:

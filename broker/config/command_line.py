@@ -7,13 +7,15 @@ from typing import NamedTuple, NoReturn
 from ... import __version__
 from .broker_config import BrokerConfig
 from .sources import Given, read_sources
+from .without_effect import without_effect
 
 HELP = """\
 usage: barnabas [OPTION ...]             run a Kafka broker until Ctrl-C
        barnabas check DATA_DIR           verify the logs in a data directory
        barnabas adopt DATA_DIR           serve partition folders copied into it
-       barnabas dump [OPTION ...] PATH ...   print what is in the files of a
-                                         log; see barnabas dump --help
+       barnabas settings DATA_DIR        show or forget settings stored in it
+       barnabas dump PATH ...            print what is in the files of a log
+       barnabas COMMAND --help           describe one of these
 
   --data-dir DIR              where everything is kept (./barnabas-data)
   --port PORT                 where to listen (9092); short for
@@ -24,10 +26,54 @@ usage: barnabas [OPTION ...]             run a Kafka broker until Ctrl-C
   -c NAME=VALUE               set any setting of the file; may be repeated
   --log-level LEVEL           debug, info, warning or error (info)
   --version                   say which version this is
-  -h, --help                  say this
+  -h, --help                  show this help
 
 A setting is taken from: options, then BARNABAS_* variables, then KAFKA_*
 ones, then the file. num.partitions, say, is BARNABAS_NUM_PARTITIONS there.
+"""
+
+CHECK_HELP = """\
+usage: barnabas check [OPTION ...] DATA_DIR
+
+Verify every batch and index in a data directory that no broker uses. Nothing
+is changed.
+
+  --log-level LEVEL           debug, info, warning or error (info)
+  -h, --help                  show this help
+
+Exit status 0: all is well; 1: there are problems, told in lines with
+"problem"; 2: the directory cannot be checked, told on standard error.
+"""
+
+ADOPT_HELP = """\
+usage: barnabas adopt [OPTION ...] DATA_DIR
+
+Make topics of the partition folders that were copied into a data directory,
+from Apache Kafka or from Barnabas. No broker may use the directory meanwhile.
+Every batch is verified. The topics keep all their records (retention.ms=-1)
+until they are given other settings.
+
+  --log-level LEVEL           debug, info, warning or error (info)
+  -h, --help                  show this help
+
+Exit status 0: every folder was taken, except Kafka's own; 1: others were left,
+with the reason in a line for each; 2: not possible, told on standard error.
+"""
+
+SETTINGS_HELP = """\
+usage: barnabas settings DATA_DIR [--forget NAME ... | --forget-all]
+
+Show the settings that admin clients have stored in a data directory: of
+brokers, topics, groups and client metrics. A stored setting comes before the
+options, variables and the file that a broker is started with. No broker may
+use the directory meanwhile.
+
+  --forget NAME ...           forget these settings of brokers
+  --forget-all                forget all settings of brokers
+  -h, --help                  show this help
+
+Exit status 0: done; 1: a setting to forget is not stored, so that nothing was
+changed; 2: not possible, told on standard error.
 """
 
 DUMP_HELP = """\
@@ -45,7 +91,7 @@ that may be Apache Kafka.
   --to OFFSET                 leave out the batches behind this offset
   --limit N                   at most N batches of each partition
   --verify                    compare indexes with the segments beside them
-  -h, --help                  say this
+  -h, --help                  show this help
 
 Exit status 0: all is well; 1: there is damage, told in lines with "problem";
 2: something is not a file of a log or cannot be read, told on standard error.
@@ -67,12 +113,19 @@ class DumpOptions(NamedTuple):
     verify: bool = False
 
 
+class SettingsOptions(NamedTuple):
+    """What ``barnabas settings`` is to forget, nothing to show what is stored."""
+
+    forget: tuple[str, ...] = ()
+    forget_all: bool = False
+
+
 class Options(NamedTuple):
     """What the command line asks for.
 
-    ``command``: "run", "check", "adopt" or "dump". ``data_dir``: the directory it is about, "" for "dump", which has
-    paths. ``log_level``: of LOG_LEVELS. ``config``: for anything but "run" nothing but defaults. ``warnings``: lines
-    to log once logging is set up.
+    ``command``: "run", "check", "adopt", "settings" or "dump". ``data_dir``: the directory it is about, "" for
+    "dump", which has paths. ``log_level``: of LOG_LEVELS. ``config``: for anything but "run" nothing but defaults.
+    ``warnings``: lines to log once logging is set up. ``cluster_id``: for a new data directory, None for any.
     """
 
     command: str
@@ -81,6 +134,8 @@ class Options(NamedTuple):
     config: BrokerConfig
     warnings: tuple[str, ...]
     dump: DumpOptions | None = None
+    settings: SettingsOptions = SettingsOptions()
+    cluster_id: Given | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,6 +148,18 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"barnabas: {message} (see {self.prog} --help)\n")
 
 
+class _CheckParser(_Parser):
+    text = CHECK_HELP
+
+
+class _AdoptParser(_Parser):
+    text = ADOPT_HELP
+
+
+class _SettingsParser(_Parser):
+    text = SETTINGS_HELP
+
+
 class _DumpParser(_Parser):
     text = DUMP_HELP
 
@@ -103,11 +170,20 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     Raises ConfigError for wrong settings, and SystemExit as argparse does: 0 after --help and --version, 2 after one
     line on stderr when the arguments themselves make no sense.
     """
-    if argv and argv[0] == "dump":  # it has options of its own, and settings are none of its business
-        return Options("dump", "", "info", BrokerConfig(), (), _dump(argv[1:]))
-    parser = _parser()
-    # Options may stand among the words, and one that does not exist is named before a word that may be its value.
-    arguments = parser.parse_intermixed_args(list(argv))
+    match argv:  # these have options of their own, and settings are none of their business
+        case ["dump", *rest]:
+            return Options("dump", "", "info", BrokerConfig(), (), _dump(rest))
+        case ["settings", *rest]:
+            data_dir, settings = _settings(rest)
+            return Options("settings", data_dir, "info", BrokerConfig(), (), settings=settings)
+        case [("check" | "adopt") as word, *rest]:
+            parser = _directory_parser(word)
+            arguments = parser.parse_intermixed_args(rest)
+            arguments.words.insert(0, word)
+        case _:
+            parser = _parser()
+            # Options may stand among the words. One that does not exist is named before a word that may be its value.
+            arguments = parser.parse_intermixed_args(list(argv))
     command, data_dir = _command(parser, arguments.words)
     try:
         log_level = arguments.log_level or _log_level(environ.get("BARNABAS_LOG_LEVEL") or "info")
@@ -115,9 +191,13 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         parser.error(f"BARNABAS_LOG_LEVEL: {error}")
     if command != "run":
         return Options(command, data_dir, log_level, BrokerConfig(), ())
+    origins = {given.origin for name, given in arguments.flags if name == "listeners"}
+    if "--port" in origins and len(origins) > 1:
+        parser.error("--port and --listeners contradict each other: give one of them")
     reading = read_sources(arguments.flags, environ, arguments.config or environ.get("BARNABAS_CONFIG") or None)
     config = BrokerConfig(reading.given)
-    return Options(command, config.data_dir, log_level, config, tuple(reading.warnings))
+    warnings = (*reading.warnings, *without_effect(config))
+    return Options(command, config.data_dir, log_level, config, warnings, cluster_id=reading.cluster_id)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,6 +216,32 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(option, dest="flags", action="append", type=_sets(name, option))
     parser.add_argument("--port", dest="flags", action="append", type=_listens_on)
     parser.add_argument("-c", dest="flags", action="append", type=_named_setting, metavar="NAME=VALUE")
+    return parser
+
+
+def _directory_parser(command: str) -> argparse.ArgumentParser:
+    kind = _CheckParser if command == "check" else _AdoptParser
+    parser = kind(prog=f"barnabas {command}", allow_abbrev=False)
+    parser.add_argument("--log-level", type=_log_level)
+    parser.add_argument("words", nargs="*")
+    return parser
+
+
+def _settings(argv: Sequence[str]) -> tuple[str, SettingsOptions]:
+    parser = _settings_parser()
+    arguments = parser.parse_args(list(argv))
+    if arguments.forget and arguments.forget_all:
+        parser.error("--forget and --forget-all contradict each other")
+    if arguments.data_dir is None:
+        parser.error("settings needs one DATA_DIR, before --forget")
+    return arguments.data_dir, SettingsOptions(tuple(arguments.forget), arguments.forget_all)
+
+
+def _settings_parser() -> argparse.ArgumentParser:
+    parser = _SettingsParser(prog="barnabas settings", allow_abbrev=False)
+    parser.add_argument("data_dir", nargs="?")
+    parser.add_argument("--forget", nargs="+", action="extend", default=[], metavar="NAME")
+    parser.add_argument("--forget-all", action="store_true")
     return parser
 
 
@@ -177,8 +283,8 @@ def _command(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, st
             return command, data_dir
         case [("check" | "adopt") as command, *rest]:
             parser.error(f"{command} needs one DATA_DIR, not {len(rest)}")
-        case ["dump", *_]:
-            parser.error("dump stands before everything else")
+        case ["dump" | "settings" as command, *_]:
+            parser.error(f"{command} stands before everything else")
         case [command, *_]:
             parser.error(f"no such command: {command!r}")
     raise AssertionError(words)

@@ -10,6 +10,14 @@ MIGRATION_POLICIES = Validator(
     lambda value: value.lower() in ("disabled", "upgrade", "downgrade", "bidirectional"),
     ": one of disabled, upgrade, downgrade, bidirectional, in any case",
 )
+_ASSIGNORS = "org.apache.kafka.coordinator.group.assignor"
+# What each entry of group.consumer.assignors stands for: a name, or the class that has this name in Kafka.
+CONSUMER_ASSIGNORS = {
+    "uniform": "uniform",
+    "range": "range",
+    f"{_ASSIGNORS}.UniformAssignor": "uniform",
+    f"{_ASSIGNORS}.RangeAssignor": "range",
+}
 
 
 def _assignment_intervals(kind: str) -> tuple[Setting, ...]:
@@ -147,7 +155,11 @@ COORDINATOR_TABLE = (
         LIST,
         ("uniform", "range"),
         "Assignors of consumer groups; the first serves members that name none.",
-        list_of(empty_allowed=False),
+        Validator(
+            lambda names: bool(names) and CONSUMER_ASSIGNORS.keys() >= set(names),
+            " of uniform and range, at least one (other classes are not here)",
+            is_set=True,
+        ),
     ),
     Setting(
         "group.consumer.migration.policy",
@@ -228,7 +240,7 @@ COORDINATOR_TABLE = (
         LIST,
         ("simple",),
         "Assignors of share groups; accepted.",
-        list_of(empty_allowed=False),
+        list_of("simple", f"{_ASSIGNORS}.SimpleAssignor", empty_allowed=False),
     ),
     Setting("group.share.max.share.sessions", INT, 2000, "Share sessions at most.", at_least(1)),
     # Streams groups (KIP-1071)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from .server_table import connection_limits
 from .typed_access import TypedAccess
 
 # The settings that disagree, each with what is wrong about it: of a broker in words that follow its value, of a topic
@@ -16,6 +17,13 @@ _POOLS = (
     "num.recovery.threads.per.data.dir",
     "num.replica.fetchers",
 )
+# What leaving each of them out means; Kafka would load the class or refuse to start.
+_RESTRICTING_CLASSES = {
+    "authorizer.class.name": "this version has no authorizer, so anybody who reaches the broker may do everything",
+    "create.topic.policy.class.name": "Java classes are not run here, so no topic would be refused",
+    "alter.config.policy.class.name": "Java classes are not run here, so no setting would be refused",
+    "client.quota.callback.class": "Java classes are not run here, so no quota would hold",
+}
 _SHARE_LIMITS = ("record.lock.duration.ms", "delivery.count.limit", "partition.max.record.locks")
 _TIMINGS = ("session.timeout.ms", "heartbeat.interval.ms")
 
@@ -40,14 +48,40 @@ def check_broker(config: TypedAccess) -> Iterator[Finding]:
                 yield ((name, "must be at least 1, or -1 to keep records for ever"),)
             break
     per_ip, exceptions = "max.connections.per.ip", "max.connections.per.ip.overrides"
-    if config.int(per_ip) == 0 and not config.string(exceptions):
-        yield ((per_ip, f"must be at least 1 unless {exceptions} names exceptions"),)
+    if config.int(per_ip) == 0 and not any(
+        count > 0 for count in connection_limits(config.string(exceptions)).values()
+    ):
+        yield ((per_ip, f"must be at least 1 unless {exceptions} names an address that may connect"),)
+    directories = {*config.list("log.dirs"), *config.list("log.dir"), "*"}
+    if missing := [entry for entry in config.list("cordoned.log.dirs") if entry not in directories]:
+        yield (("cordoned.log.dirs", f"must name directories of log.dirs, and {missing[0]} is none"),)
+    yield from _check_cleaner(config)
+    yield from _check_java(config)
     if config.int("queued.max.request.bytes") > 0:
         yield from _in_order(config, "socket.request.max.bytes", "queued.max.request.bytes")
     if config.int("connections.max.idle.ms") >= 0:
         yield from _in_order(
             config, "connection.failed.authentication.delay.ms", "connections.max.idle.ms", strictly=True
         )
+
+
+def _check_cleaner(config: TypedAccess) -> Iterator[Finding]:
+    """Keep the rule of KafkaConfig about the memory of each thread that compacts."""
+    threads, buffer = "log.cleaner.threads", "log.cleaner.dedupe.buffer.size"
+    if config.int(threads) == 0:
+        yield ((threads, "must be at least 1"),)
+    elif config.int(buffer) // config.int(threads) <= 2**20:
+        yield (
+            (buffer, f"must be at least 1MB per cleaner thread, and a byte more; {threads} is {config.int(threads)}"),
+            (threads, f"must leave each thread more than 1MB of {buffer} ({config.int(buffer)})"),
+        )
+
+
+def _check_java(config: TypedAccess) -> Iterator[Finding]:
+    """Refuse classes that restrict what clients may do: without them the broker permits what was to be forbidden."""
+    for name, consequence in _RESTRICTING_CLASSES.items():
+        if config.optional_string(name):
+            yield ((name, f"must be left out: {consequence}"),)
 
 
 def check_change(present: TypedAccess, changed: TypedAccess) -> Iterator[str]:

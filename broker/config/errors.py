@@ -6,11 +6,13 @@ from collections.abc import Iterable
 class ConfigError(Exception):
     """One or more settings are wrong; ``str()`` has one line for each.
 
-    A line names the setting, its value, where the value came from and what is allowed.
+    A line names the setting, its value, where the value came from and what is allowed. ``names``: the setting of
+    each line, nothing where that is not known.
     """
 
-    def __init__(self, problems: Iterable[str]) -> None:
+    def __init__(self, problems: Iterable[str], names: Iterable[str] = ()) -> None:
         self.problems = tuple(problems)
+        self.names = tuple(names)
         super().__init__("\n".join(self.problems))
 
 

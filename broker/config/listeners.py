@@ -102,9 +102,21 @@ def listeners_behind(
     return parse_listeners(items, protocols, controller_names)
 
 
+def check_names(names: Iterable[str], listeners: Iterable[Listener], controller_names: Iterable[str] = ()) -> None:
+    """Raise ValueError when one of ``names`` is not a listener, in words that follow the value."""
+    known = [listener.name for listener in listeners]
+    for name in filter(None, map(str.strip, names)):
+        if name.upper() not in (*known, *_left_out(controller_names)):
+            raise ValueError(f"names {name}, which is not a listener; those are {', '.join(known)}")
+
+
+def _left_out(controller_names: Iterable[str]) -> set[str]:
+    return {"CONTROLLER", *(name.upper() for name in controller_names)}
+
+
 def _endpoints(items: Iterable[str], controller_names: Iterable[str]) -> list[tuple[str, str, int]]:
     """Return (name, host, port) of each item that is not blank and not a controller's."""
-    left_out = {"CONTROLLER", *(name.upper() for name in controller_names)}
+    left_out = _left_out(controller_names)
     endpoints = []
     for item in items:
         if not item.strip():

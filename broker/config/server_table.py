@@ -1,12 +1,42 @@
 """Broker settings: who this broker is, where it listens, what it lets a client do."""
 
-from .setting import INT_MAX, ConfigType, Dynamic, Setting, address_or_nothing, at_least, list_of, one_of
+from .setting import (
+    INT_MAX,
+    ConfigType,
+    Dynamic,
+    Setting,
+    Validator,
+    address_or_nothing,
+    at_least,
+    list_of,
+    one_of,
+)
 
 BOOLEAN, STRING, INT = ConfigType.BOOLEAN, ConfigType.STRING, ConfigType.INT
 SHORT, LONG, LIST = ConfigType.SHORT, ConfigType.LONG, ConfigType.LIST
 PER_BROKER, CLUSTER_WIDE = Dynamic.PER_BROKER, Dynamic.CLUSTER_WIDE
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
+
+def connection_limits(text: str) -> dict[str, int]:
+    """Return the limit of each address in ``address:count,...``. Raises ValueError (Kafka's Csv.parseCsvMap)."""
+    limits = {}
+    for item in filter(None, map(str.strip, text.split(","))):
+        address, colon, count = item.rpartition(":")
+        if not (colon and address.strip()):
+            raise ValueError(item)
+        limits[address.strip().strip("[]")] = int(count)
+    return limits
+
+
+def _are_connection_limits(text: str) -> bool:
+    try:
+        connection_limits(text)
+    except ValueError:
+        return False
+    return True
+
 
 SERVER_TABLE = (
     # Identity
@@ -114,7 +144,8 @@ SERVER_TABLE = (
         STRING,
         "",
         "Exceptions to max.connections.per.ip, address:count.",
-        dynamic=CLUSTER_WIDE,
+        Validator(_are_connection_limits, ", a list of address:count"),
+        CLUSTER_WIDE,
     ),
     Setting(
         "max.connection.creation.rate",

@@ -30,7 +30,13 @@ NOT_SETTINGS = frozenset(
     )
 )
 # Variables of ours that the command line reads.
-OPTIONS = frozenset(("BARNABAS_CONFIG", "BARNABAS_LOG_LEVEL"))
+OPTIONS = frozenset(("BARNABAS_CONFIG", "BARNABAS_LOG_LEVEL", "BARNABAS_PORT"))
+# The id of the cluster, strongest first: after our name those of the images of Bitnami, and of Apache and Confluent.
+CLUSTER_IDS = ("BARNABAS_CLUSTER_ID", "KAFKA_CLUSTER_ID", "KAFKA_KRAFT_CLUSTER_ID", "CLUSTER_ID")
+# Kubernetes sets these in every container beside a service named barnabas or kafka; BARNABAS_PORT is tcp://… then.
+_OF_KUBERNETES = re.compile(
+    r"(?:BARNABAS|KAFKA)_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP)(?:_\w+)?)"
+)
 # Weakest first. KAFKA_CFG_ is how Bitnami's image spells it.
 PREFIXES = ("KAFKA_", "KAFKA_CFG_", "BARNABAS_")
 
@@ -43,10 +49,14 @@ class Given(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """All values that are given, strongest already chosen, and warnings of one line each."""
+    """All values that are given, strongest already chosen, and warnings of one line each.
+
+    ``cluster_id``: what the environment says; it is no setting in Kafka either.
+    """
 
     given: dict[str, Given]
     warnings: list[str]
+    cluster_id: Given | None = None
 
 
 def read_sources(
@@ -54,18 +64,54 @@ def read_sources(
     environ: Mapping[str, str] | None = None,
     properties_file: str | None = None,
 ) -> Reading:
-    """Gather settings by precedence; of two equal flags the later wins. Raises ConfigError for an unreadable file."""
+    """Gather settings by precedence; of two equal flags the later wins.
+
+    Raises ConfigError for an unreadable file, and for BARNABAS_PORT beside BARNABAS_LISTENERS.
+    """
+    environ = environ or {}
     reading = Reading({}, [])
     if properties_file is not None:
         for name, value, line in _read_file(properties_file):
             _take(reading, name, Given(value, f"{properties_file} line {line}"))
     for prefix in PREFIXES:
-        for variable in sorted(environ or ()):
-            if _prefix_of(variable) == prefix and variable not in NOT_SETTINGS and variable not in OPTIONS:
-                given = Given((environ or {})[variable], variable)
+        for variable in sorted(environ):
+            if _prefix_of(variable) == prefix and not _is_no_setting(variable, environ[variable]):
+                given = Given(environ[variable], variable)
                 _take(reading, setting_named_by(variable[len(prefix) :], prefix), given)
+    _take_port(reading, environ)
     reading.given.update(flags)
-    return reading
+    return reading._replace(cluster_id=_cluster_id(reading, environ))
+
+
+def _is_no_setting(variable: str, value: str) -> bool:
+    return (
+        variable in NOT_SETTINGS
+        or variable in OPTIONS
+        or variable in CLUSTER_IDS
+        or _OF_KUBERNETES.fullmatch(variable) is not None
+        or (variable == "KAFKA_PORT" and "://" in value)
+    )
+
+
+def _take_port(reading: Reading, environ: Mapping[str, str]) -> None:
+    """Take BARNABAS_PORT, short for a listener on all interfaces, when it is a number."""
+    port = environ.get("BARNABAS_PORT", "").strip()
+    if port.isascii() and port.isdigit():
+        if environ.get("BARNABAS_LISTENERS"):
+            raise ConfigError(["BARNABAS_PORT and BARNABAS_LISTENERS contradict each other: set one of them"])
+        reading.given["listeners"] = Given(f"PLAINTEXT://:{port}", "BARNABAS_PORT")
+    elif port and "://" not in port:
+        reading.warnings.append(f"BARNABAS_PORT is ignored: {port} is not a number")
+
+
+def _cluster_id(reading: Reading, environ: Mapping[str, str]) -> Given | None:
+    """Return the id for a new cluster. As kafka-storage does, it takes any text, but not one of several lines."""
+    for variable in CLUSTER_IDS:
+        if value := environ.get(variable, "").strip():
+            if value.isprintable():
+                return Given(value, variable)
+            reading.warnings.append(f"{variable} is ignored: an id has no control characters")
+    return None
 
 
 def setting_named_by(variable: str, prefix: str = "") -> str:

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...protocol.framing import SCRATCH_BYTES, BufferPool
-from ..config import BrokerConfig, Listener
+from ..config import BrokerConfig, Listener, connection_limits
 from .advertise import advertiser, container_gateways
 from .connection import Connection
 
@@ -55,7 +55,7 @@ class Shared:
             connection.session.advertise = self.advertise
         self._connections_max = config.int("max.connections")
         self._per_host_max = config.int("max.connections.per.ip")
-        self._per_host_overrides = _overrides(config.string("max.connections.per.ip.overrides"))
+        self._per_host_overrides = connection_limits(config.string("max.connections.per.ip.overrides"))
         self._idle_s = config.int("connections.max.idle.ms") / 1000
 
     def admit(self, connection: Connection) -> str:
@@ -96,7 +96,25 @@ class Server:
         self.shared = Shared(broker)
         self._backlog = max(broker.config.int("socket.listen.backlog.size"), BACKLOG_MIN)
         self._servers: dict[str, list[asyncio.Server]] = {}
+        self._opened: dict[str, Listener] = {}
         self.ports: dict[str, int] = {}
+
+    async def check(self, listeners: Iterable[Listener]) -> None:
+        """Try whether the addresses can be listened on, those too that a listener moves to at the next start.
+
+        Raises OSError with the address in its text. A port that a listener of this server has is no fault.
+        """
+        for listener in listeners:
+            if listener == self._opened.get(listener.name):
+                continue
+            try:
+                sockets = await asyncio.to_thread(_bind, listener)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE and listener.port in self.ports.values():
+                    continue
+                raise
+            for one in sockets:
+                one.close()
 
     async def open(self, listeners: Iterable[Listener]) -> None:
         """Bind and listen where nothing listens yet under the listener's name; all or none.
@@ -107,14 +125,15 @@ class Server:
         bound: list[tuple[Listener, list[socket.socket]]] = []
         try:
             for listener in new:
-                bound.append((listener, _bind(listener)))
-        except OSError:
+                bound.append((listener, await asyncio.to_thread(_bind, listener)))
+        except BaseException:
             for _, sockets in bound:
                 for one in sockets:
                     one.close()
             raise
         for listener, sockets in bound:
             self.ports[listener.name] = sockets[0].getsockname()[1]
+            self._opened[listener.name] = listener
             self._servers[listener.name] = [
                 await self.shared.loop.create_server(
                     partial(Connection, self.shared, listener.name), sock=one, backlog=self._backlog
@@ -128,7 +147,7 @@ class Server:
         for name in self._servers.keys() - {listener.name for listener in config.listeners}:
             for server in self._servers.pop(name):
                 server.close()
-            del self.ports[name]
+            del self.ports[name], self._opened[name]
             for connection in list(self.shared.connections):
                 if connection.session.listener == name:
                     connection.close()
@@ -147,18 +166,6 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in list(connections):
             connection.abort()
-
-
-def _overrides(text: str) -> dict[str, int]:
-    """Read ``max.connections.per.ip.overrides``: "address:count,..."; what is not that is left out with a warning."""
-    limits = {}
-    for item in filter(None, map(str.strip, text.split(","))):
-        host, _, count = item.rpartition(":")
-        if host and count.isdigit():
-            limits[host.strip("[]")] = int(count)
-        else:
-            logger.warning("max.connections.per.ip.overrides: %r is not address:count", item)
-    return limits
 
 
 def _bind(listener: Listener) -> list[socket.socket]:
@@ -201,6 +208,5 @@ def _socket(family: int, address: tuple[object, ...], *, dual: bool = False) -> 
     except OSError as error:
         made.close()
         where = f"port {address[1]}" if dual or address[0] == "0.0.0.0" else f"{address[0]} port {address[1]}"
-        hint = " (--port chooses another)" if error.errno == errno.EADDRINUSE else ""
-        raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}{hint}") from None
+        raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
     return made

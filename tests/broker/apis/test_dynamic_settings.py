@@ -222,7 +222,9 @@ def test_a_broker_starts_when_what_was_set_does_not_fit_its_file_any_more(tmp_pa
         configure(wire, BROKER, EVERY, message_max_bytes="3000")
         assert increment(wire, BROKER, OWN, (lags["min"], SET, "50")).error_code == ErrorCode.NONE
     with running(tmp_path / "data", "-c", f"{lags['max']}=49") as broker, Wire(broker.port) as wire:
-        assert "has no effect" in broker.log.read_text()
+        (line,) = [line for line in broker.log.read_text().splitlines() if "ignoring a stored setting" in line]
+        assert f"{lags['min']}=50 (from the dynamic settings of this broker) must be at most" in line
+        assert line.endswith(f"barnabas settings {tmp_path / 'data'} --forget {lags['min']})")
         assert described(wire, BROKER, OWN)[lags["min"]].value == "0"
         assert increment(wire, BROKER, OWN, (lags["min"], DELETE, None)).error_code == ErrorCode.NONE
         assert overrides(wire, BROKER, EVERY) == {"message.max.bytes": "3000"}

@@ -127,7 +127,8 @@ def test_every_wrong_value_is_told_in_one_error_with_where_it_came_from():
         ),
         (
             {"max.connections.per.ip": "0"},
-            "max.connections.per.ip=0 must be at least 1 unless max.connections.per.ip.overrides names exceptions",
+            "max.connections.per.ip=0 must be at least 1"
+            " unless max.connections.per.ip.overrides names an address that may connect",
         ),
         (
             {"queued.max.request.bytes": "1"},

@@ -7,7 +7,20 @@ import pytest
 
 from barnabas import __version__
 from barnabas.broker.config import ConfigError, Given
-from barnabas.broker.config.command_line import DUMP_HELP, HELP, DumpOptions, _dump_parser, _parser, parse
+from barnabas.broker.config.command_line import (
+    ADOPT_HELP,
+    CHECK_HELP,
+    DUMP_HELP,
+    HELP,
+    SETTINGS_HELP,
+    DumpOptions,
+    SettingsOptions,
+    _directory_parser,
+    _dump_parser,
+    _parser,
+    _settings_parser,
+    parse,
+)
 
 
 def test_without_arguments_a_broker_runs_on_the_default_directory():
@@ -99,8 +112,19 @@ def test_check_takes_a_directory_and_no_settings():
         (["--listeners"], {}, "argument --listeners: expected one argument"),
         (["-c", "num.partitions"], {}, "argument -c: 'num.partitions' is not of the form NAME=VALUE"),
         (["-c", "=3"], {}, "argument -c: '=3' is not of the form NAME=VALUE"),
-        (["check"], {}, "check needs one DATA_DIR, not 0"),
-        (["adopt", "one", "two"], {}, "adopt needs one DATA_DIR, not 2"),
+        (["--log-level", "debug", "check"], {}, "check needs one DATA_DIR, not 0"),
+        (["--log-level", "debug", "adopt", "one", "two"], {}, "adopt needs one DATA_DIR, not 2"),
+        (["--log-level", "debug", "settings", "one"], {}, "settings stands before everything else"),
+        (
+            ["--port", "1", "--listeners", "PLAINTEXT://:2"],
+            {},
+            "--port and --listeners contradict each other: give one of them",
+        ),
+        (
+            ["-c", "listeners=PLAINTEXT://:2", "--port", "1"],
+            {},
+            "--port and --listeners contradict each other: give one of them",
+        ),
         (["--log-level", "debug", "dump", "one"], {}, "dump stands before everything else"),
         (["--prot", "1"], {}, "unrecognized arguments: --prot"),
         (
@@ -120,6 +144,42 @@ def test_arguments_that_make_no_sense_end_with_code_2_and_one_line(argv, environ
         parse(argv, environ)
     assert caught.value.code == 2
     assert capsys.readouterr() == ("", f"barnabas: {message} (see barnabas --help)\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["check"], "check needs one DATA_DIR, not 0"),
+        (["adopt", "one", "two"], "adopt needs one DATA_DIR, not 2"),
+        (["check", "one", "--port", "1"], "unrecognized arguments: --port 1"),
+        (["settings"], "settings needs one DATA_DIR, before --forget"),
+        (["settings", "--forget", "listeners", "one"], "settings needs one DATA_DIR, before --forget"),
+        (["settings", "one", "two"], "unrecognized arguments: two"),
+        (["settings", "one", "--forget"], "argument --forget: expected at least one argument"),
+        (
+            ["settings", "one", "--forget-all", "--forget", "two"],
+            "--forget and --forget-all contradict each other",
+        ),
+    ],
+)
+def test_arguments_of_a_command_that_make_no_sense_point_to_its_own_help(argv, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(argv, {})
+    assert caught.value.code == 2
+    assert capsys.readouterr() == ("", f"barnabas: {message} (see barnabas {argv[0]} --help)\n")
+
+
+def test_settings_takes_a_directory_and_what_to_forget():
+    options = parse(["settings", "/data"], {"KAFKA_NUM_PARTITIONS": "wrong"})
+    assert (options.command, options.data_dir, options.settings) == ("settings", "/data", SettingsOptions())
+    forget = parse(["settings", "/data", "--forget", "a", "b", "--forget", "c"], {}).settings
+    assert forget == SettingsOptions(("a", "b", "c"))
+    assert parse(["settings", "--forget-all", "/data"], {}).settings == SettingsOptions(forget_all=True)
+
+
+def test_the_id_of_the_cluster_is_told():
+    assert parse([], {"CLUSTER_ID": "one"}).cluster_id == Given("one", "CLUSTER_ID")
+    assert parse([], {}).cluster_id is None
 
 
 def test_a_command_nobody_knows_ends_with_code_2_and_one_line(capsys):
@@ -167,15 +227,24 @@ def test_dump_has_a_help_of_its_own(argv, capsys):
     assert capsys.readouterr().out == DUMP_HELP
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["check", "--help"]])
-def test_help_is_one_text(argv, capsys):
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["--help"], HELP),
+        (["-h"], HELP),
+        (["check", "--help"], CHECK_HELP),
+        (["adopt", "/data", "-h"], ADOPT_HELP),
+        (["settings", "--help"], SETTINGS_HELP),
+    ],
+)
+def test_each_command_describes_itself(argv, text, capsys):
     with pytest.raises(SystemExit) as caught:
         parse(argv, {})
     assert caught.value.code == 0
-    assert capsys.readouterr().out == HELP
+    assert capsys.readouterr().out == text
 
 
-@pytest.mark.parametrize("text", [HELP, DUMP_HELP])
+@pytest.mark.parametrize("text", [HELP, CHECK_HELP, ADOPT_HELP, SETTINGS_HELP, DUMP_HELP])
 def test_help_fits_a_screen_of_24_lines_of_80(text):
     lines = text.splitlines()
     assert len(lines) < 24
@@ -183,11 +252,23 @@ def test_help_fits_a_screen_of_24_lines_of_80(text):
 
 
 def test_help_names_every_option_and_the_precedence():
-    for parser, text in ((_parser(), HELP), (_dump_parser(), DUMP_HELP)):
+    for parser, text in (
+        (_parser(), HELP),
+        (_directory_parser("check"), CHECK_HELP),
+        (_directory_parser("adopt"), ADOPT_HELP),
+        (_settings_parser(), SETTINGS_HELP),
+        (_dump_parser(), DUMP_HELP),
+    ):
         for action in parser._actions:
             for option in action.option_strings:
                 assert f"{option} " in text or f"{option}, " in text
-    for words in ("barnabas check DATA_DIR", "barnabas dump --help", "BARNABAS_", "KAFKA_"):
+    for words in (
+        "barnabas check DATA_DIR",
+        "barnabas settings DATA_DIR",
+        "barnabas COMMAND --help",
+        "BARNABAS_",
+        "KAFKA_",
+    ):
         assert words in HELP
 
 

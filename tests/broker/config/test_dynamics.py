@@ -60,15 +60,19 @@ def test_milliseconds_set_later_come_before_hours_in_the_file():
 @pytest.mark.parametrize(
     ("cluster", "own", "blamed"),
     [
-        ({SIZE: "many"}, {}, "message.max.bytes=many must be"),
-        ({}, {SIZE: "-1"}, "message.max.bytes=-1 must be"),
+        ({SIZE: "many"}, {}, "message.max.bytes=many (from the dynamic settings of all brokers) must be"),
+        ({}, {SIZE: "-1"}, "message.max.bytes=-1 (from the dynamic settings of this broker) must be"),
         (
             {"log.cleaner.min.compaction.lag.ms": "6"},
             {"log.cleaner.max.compaction.lag.ms": "5"},
-            "log.cleaner.min.compaction.lag.ms=6 must be at most",
+            "log.cleaner.min.compaction.lag.ms=6 (from the dynamic settings of all brokers) must be at most",
         ),
-        ({}, {"listeners": "nonsense"}, "listeners=nonsense has nonsense"),
-        ({}, {"log.retention.ms": "0"}, "log.retention.ms=0 must be at least 1"),
+        ({}, {"listeners": "nonsense"}, "listeners=nonsense (from the dynamic settings of this broker) has nonsense"),
+        (
+            {},
+            {"log.retention.ms": "0"},
+            "log.retention.ms=0 (from the dynamic settings of this broker) must be at least 1",
+        ),
     ],
 )
 def test_what_is_wrong_is_refused(cluster, own, blamed):

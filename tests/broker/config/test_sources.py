@@ -3,7 +3,7 @@
 import pytest
 
 from barnabas.broker.config import ConfigError, Given, read_sources
-from barnabas.broker.config.sources import parse_properties, setting_named_by
+from barnabas.broker.config.sources import CLUSTER_IDS, parse_properties, setting_named_by
 
 
 def properties(text: str) -> list[tuple[str, str]]:
@@ -43,7 +43,7 @@ def test_the_later_of_two_equal_flags_wins():
 
 
 def test_nothing_given_is_nothing_read():
-    assert read_sources() == ({}, [])
+    assert read_sources() == ({}, [], None)
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,59 @@ def test_our_own_settings_have_variables_too(variable, name):
         "BARNABAS_CONFIG",
         "BARNABAS_LOG_LEVEL",
         "PATH",
-        "CLUSTER_ID",
+        "BARNABAS_SERVICE_HOST",
+        "BARNABAS_SERVICE_PORT",
+        "BARNABAS_SERVICE_PORT_CLIENTS",
+        "BARNABAS_PORT_9092_TCP_ADDR",
+        "KAFKA_PORT_9092_TCP",
     ],
 )
 def test_a_variable_that_is_no_setting_by_intention_is_passed_over_in_silence(variable):
-    assert read_sources((), {variable: "x"}) == ({}, [])
+    assert read_sources((), {variable: "x"}) == ({}, [], None)
+
+
+def test_a_port_in_the_environment_is_a_listener_on_all_interfaces():
+    listener = Given("PLAINTEXT://:9193", "BARNABAS_PORT")
+    variables = {"BARNABAS_PORT": " 9193 ", "KAFKA_LISTENERS": "PLAINTEXT://:1"}
+    assert read_sources((), variables) == ({"listeners": listener}, [], None)
+    flag = ("listeners", Given("PLAINTEXT://:2", "--port"))
+    assert read_sources([flag], variables).given == dict([flag])
+
+
+@pytest.mark.parametrize("name", ["BARNABAS_PORT", "KAFKA_PORT"])
+def test_the_port_that_kubernetes_sets_for_a_service_is_none_to_listen_on(name):
+    assert read_sources((), {name: "tcp://10.96.0.17:9092"}) == ({}, [], None)
+
+
+@pytest.mark.parametrize("value", ["many", "-1", "9092/tcp", "\u0663", "0x10"])
+def test_a_port_in_the_environment_that_is_no_number_is_ignored_and_mentioned(value):
+    assert read_sources((), {"BARNABAS_PORT": value}) == (
+        {},
+        [f"BARNABAS_PORT is ignored: {value} is not a number"],
+        None,
+    )
+
+
+def test_a_port_and_listeners_in_the_environment_contradict_each_other():
+    with pytest.raises(ConfigError) as caught:
+        read_sources((), {"BARNABAS_PORT": "1", "BARNABAS_LISTENERS": "PLAINTEXT://:2"})
+    assert str(caught.value) == "BARNABAS_PORT and BARNABAS_LISTENERS contradict each other: set one of them"
+
+
+def test_the_id_of_the_cluster_is_taken_from_the_environment_as_kafkas_images_name_it():
+    variables = {name: f"id of {name}" for name in reversed(CLUSTER_IDS)}
+    for name in CLUSTER_IDS:
+        assert read_sources((), variables).cluster_id == Given(f"id of {name}", name)
+        del variables[name]
+    assert read_sources((), {"CLUSTER_ID": " ", "KAFKA_CLUSTER_ID": ""}).cluster_id is None
+
+
+def test_an_id_of_several_lines_is_no_cluster_id():
+    reading = read_sources((), {"CLUSTER_ID": "a\nnode.id=7"})
+    assert (reading.cluster_id, reading.warnings) == (
+        None,
+        ["CLUSTER_ID is ignored: an id has no control characters"],
+    )
 
 
 def test_a_stray_kafka_variable_breaks_nothing_and_is_mentioned():
