@@ -14,6 +14,7 @@ from .config import (
     BROKER_SETTINGS,
     CLIENT_METRICS_SETTINGS,
     GROUP_SETTINGS,
+    MIN_INSYNC_REPLICAS,
     TOPIC_SETTINGS,
     ClientMetricsConfig,
     ConfigEntry,
@@ -23,6 +24,8 @@ from .config import (
     GroupConfig,
     InvalidValue,
     Setting,
+    base_name,
+    broker_setting,
     check_change,
     check_dynamic,
     validate_topic_overrides,
@@ -38,6 +41,8 @@ VALUE_LENGTH_MAX = 32767
 _OF_A_LISTENER = re.compile(
     r"listener\.name\.[^.]*\.(?!(?:max\.connections|max\.connection\.creation\.rate|num\.network\.threads)$).*"
 )
+# What Kafka replaces in a running broker only listener by listener (SslConfigs.RECONFIGURABLE_CONFIGS).
+_STORES = ("ssl.keystore.", "ssl.key.password", "ssl.truststore.")
 
 
 class ResourceType(IntEnum):
@@ -182,7 +187,9 @@ class _Broker:
 
     @property
     def overrides(self) -> Mapping[str, str]:
-        return self._broker.stored_configs.of(ResourceType.BROKER, self._name)
+        if self._name:
+            return self._broker.stored_configs.of(ResourceType.BROKER, self._name)
+        return self._broker.config.of_all_brokers
 
     def entries(self) -> Iterable[ConfigEntry]:
         config = self._broker.config
@@ -196,13 +203,13 @@ class _Broker:
         )
         self._refuse(
             "These security configs can be dynamically updated only per-listener using the listener prefix",
-            [name for name in known if name.startswith("ssl.")],
+            [name for name in known if name.startswith(_STORES)],
         )
-        for name, setting in known.items():
+        for name, text in wanted.items():
             try:
-                setting.parse(wanted[name])
+                broker_setting(name).parse(text)
             except InvalidValue as error:
-                raise ApiError(ErrorCode.INVALID_REQUEST, error.message(name)) from None
+                raise ApiError(ErrorCode.INVALID_REQUEST, error.message(base_name(name))) from None
         if not self._name:
             self._refuse(
                 "Cannot update these configs at default cluster level, broker id must be specified",
@@ -220,6 +227,16 @@ class _Broker:
         )
         if problem is not None:
             raise ApiError(ErrorCode.INVALID_REQUEST, problem)
+        self._check_min_insync_replicas(wanted)
+
+    def _check_min_insync_replicas(self, wanted: Mapping[str, str]) -> None:
+        """Refuse what Kafka's controller refuses where there are eligible leader replicas (KIP-966)."""
+        if self._name and wanted.get(MIN_INSYNC_REPLICAS) not in (None, self.overrides.get(MIN_INSYNC_REPLICAS)):
+            message = f"Broker-level {MIN_INSYNC_REPLICAS} cannot be altered while ELR is enabled."
+            raise ApiError(ErrorCode.INVALID_CONFIG, message)
+        if not self._name and MIN_INSYNC_REPLICAS not in wanted:
+            message = f"Cluster-level {MIN_INSYNC_REPLICAS} cannot be removed while ELR is enabled."
+            raise ApiError(ErrorCode.INVALID_CONFIG, message)
 
     def _refuse(self, reason: str, names: list[str]) -> None:
         if names:
@@ -231,6 +248,10 @@ class _Broker:
 
     async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
         broker = self._broker
+        if not self._name and wanted[MIN_INSYNC_REPLICAS] == self.overrides[MIN_INSYNC_REPLICAS]:
+            # What was not changed goes on following the value that the broker is started with.
+            stored = broker.stored_configs.of(ResourceType.BROKER, "")
+            wanted = {name: text for name, text in wanted.items() if name != MIN_INSYNC_REPLICAS or name in stored}
         config = broker.config.changed(self._dynamics(wanted))
         try:
             # A listener that moves is opened by the next start, which must not fail then.

@@ -1,5 +1,6 @@
 """The one table of settings, put together from its parts: what a name means, for a topic and for the broker."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from .accepted_table import ACCEPTED_TABLE
@@ -7,7 +8,7 @@ from .coordinator_table import COORDINATOR_TABLE
 from .group_table import CLIENT_METRICS_TABLE, GROUP_TABLE
 from .log_table import LOG_TABLE
 from .server_table import SERVER_TABLE
-from .setting import Setting
+from .setting import Setting, custom
 from .topic_table import TOPIC_TABLE
 
 
@@ -27,6 +28,36 @@ for _topic_setting in TOPIC_TABLE:
     _names = tuple(synonym.name for synonym in _topic_setting.synonyms)
     for _name in _names:
         SYNONYMS[_name] = _names
+
+
+_OF_A_LISTENER = re.compile(r"listener\.name\.[^.]+\.(.+)")
+# A listener has these for each mechanism, as listener.name.x.plain.sasl.jaas.config (Kafka's DynamicBrokerConfig).
+_OF_A_MECHANISM = (
+    "connections.max.reauth.ms",
+    "sasl.jaas.config",
+    "sasl.login.callback.handler.class",
+    "sasl.login.class",
+    "sasl.server.callback.handler.class",
+)
+
+
+def base_name(name: str) -> str:
+    """Return the setting that ``name`` sets for one listener: max.connections for listener.name.x.max.connections.
+
+    Any other name is returned as it is.
+    """
+    found = _OF_A_LISTENER.fullmatch(name)
+    if found is None:
+        return name
+    return next((base for base in _OF_A_MECHANISM if found[1].endswith(base)), found[1])
+
+
+def broker_setting(name: str) -> Setting:
+    """Return the broker setting of that name, which may be a setting of one listener, or one that nobody knows."""
+    base = BROKER_SETTINGS.get(base_name(name))
+    if base is None:
+        return custom(name)
+    return base if base.name == name else Setting(name, base.type, None, base.documentation, base.validator)
 
 
 def unknown(name: str, known: Mapping[str, Setting]) -> str:

@@ -181,7 +181,7 @@ class Topics:
 
     def reconfigure(self, config: BrokerConfig) -> None:
         """Go on with other settings of the broker, on which those of the topics rest."""
-        changed = config.topic_values != self._config.topic_values
+        changed = (config.topic_values, config.dynamic) != (self._config.topic_values, self._config.dynamic)
         self._config = config
         for topic in self if changed else ():
             self._reconfigure(topic)
