@@ -65,6 +65,9 @@ TAIL = """
 - A producer that starts while its predecessor's transaction is open need not try again: the transaction is aborted
   first, and the answer has the new epoch.
 - Offsets in a transaction are committed when its end is decided, which is before the markers are written.
+- A marker that an operator writes with a higher coordinator epoch (WriteTxnMarkers) raises the epoch of the
+  coordinator, which then goes on; in Kafka the transaction stays open until the coordinator is loaded again with a
+  higher epoch.
 - Two-phase commit (KIP-939) is not there, as by default in Kafka.
 - Error messages are in our own words where Kafka's say less.
 - A batch whose header states a max timestamp that could be but is not is found by that one; Kafka puts it right.

@@ -51,7 +51,12 @@ class TransactionStateInvalid(StorageError):
 
 
 class CoordinatorEpochStale(StorageError):
-    """A marker from a transaction coordinator that has been replaced."""
+    """A marker from a transaction coordinator that has been replaced. ``known_epoch``: the coordinator epoch of the
+    last marker in the partition."""
+
+    def __init__(self, message: str, known_epoch: int) -> None:
+        super().__init__(message)
+        self.known_epoch = known_epoch
 
 
 class SequenceOutOfOrder(StorageError):

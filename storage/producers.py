@@ -115,9 +115,8 @@ class ProducerStates:
                 f"producer {header.producer_id} has epoch {entry.epoch} here, the marker has {epoch}"
             )
         if marker.coordinator_epoch < entry.coordinator_epoch:
-            raise CoordinatorEpochStale(
-                f"the coordinator had epoch {entry.coordinator_epoch} here, the marker has {marker.coordinator_epoch}"
-            )
+            known, epoch = entry.coordinator_epoch, marker.coordinator_epoch
+            raise CoordinatorEpochStale(f"the coordinator had epoch {known} here, the marker has {epoch}", known)
 
     def remember(self, header: BatchHeader, base_offset: int) -> None:
         """Take note of a batch that lies in the log at ``base_offset``; also used to rebuild the state from a log."""

@@ -24,6 +24,7 @@ from ..errors import ApiError
 from ..groups import DescribedConsumerGroup, HeartbeatRequest, Partitions
 from ..registry import Answer, handles
 
+_PROTOCOLS = "group.coordinator.rebalance.protocols"
 # Which protocol a member speaks (v1+).
 _CLASSIC_MEMBER, _CONSUMER_MEMBER = 0, 1
 
@@ -31,6 +32,8 @@ _CLASSIC_MEMBER, _CONSUMER_MEMBER = 0, 1
 @handles(ConsumerGroupHeartbeatRequest)
 def consumer_group_heartbeat(request: ConsumerGroupHeartbeatRequest, context: Context) -> Answer:
     """Join, live or leave (GroupCoordinatorService.consumerGroupHeartbeat)."""
+    if not _is_enabled(context):
+        return ConsumerGroupHeartbeatResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
     try:
         result = context.broker.groups.consumer_heartbeat(_read(request, context), context.api_version)
     except ApiError as error:
@@ -55,6 +58,11 @@ def consumer_group_heartbeat(request: ConsumerGroupHeartbeatRequest, context: Co
             assignment=assignment,
         )
     )
+
+
+def _is_enabled(context: Context) -> bool:
+    """Say whether clients may use the consumer protocol. Its APIs are advertised in any case, as in Kafka."""
+    return "consumer" in context.broker.config.list(_PROTOCOLS)
 
 
 def _read(request: ConsumerGroupHeartbeatRequest, context: Context) -> HeartbeatRequest:
@@ -88,6 +96,8 @@ def _describe_refused(request: ConsumerGroupDescribeRequest, code: ErrorCode) ->
 @handles(ConsumerGroupDescribeRequest, refuse=_describe_refused)
 def consumer_group_describe(request: ConsumerGroupDescribeRequest, context: Context) -> ConsumerGroupDescribeResponse:
     """Describe groups with what their members have and should have; one that is named twice is described once."""
+    if not _is_enabled(context):
+        return _describe_refused(request, ErrorCode.UNSUPPORTED_VERSION)
     groups = []
     for group_id in dict.fromkeys(request.group_ids):
         try:

@@ -27,6 +27,7 @@ from ..registry import Answer, handles
 R = TypeVar("R")
 
 _MEMBER_ID_REQUIRED_SINCE = 4
+_NULLABLE_PROTOCOL_SINCE = 7
 _SKIPS_ASSIGNMENT_SINCE = 9
 _PROTOCOL_CHECKED_SINCE = 5
 _BATCHED_LEAVE_SINCE = 3
@@ -41,7 +42,8 @@ def _reply_to(future: asyncio.Future[R]) -> Callable[[R], None]:
 
 
 def _join_refused(request: JoinGroupRequest, code: ErrorCode) -> JoinGroupResponse:
-    return JoinGroupResponse(error_code=code, protocol_name="", member_id=request.member_id)
+    del request
+    return JoinGroupResponse(error_code=code, protocol_name="")
 
 
 @handles(JoinGroupRequest, refuse=_join_refused)
@@ -67,11 +69,12 @@ async def join_group(request: JoinGroupRequest, context: Context) -> JoinGroupRe
     )
     result = await joined
     await context.broker.committed()
+    is_nullable = context.api_version >= _NULLABLE_PROTOCOL_SINCE
     return JoinGroupResponse(
         error_code=result.error,
         generation_id=result.generation_id,
         protocol_type=result.protocol_type,
-        protocol_name=result.protocol_name or "",
+        protocol_name=result.protocol_name if is_nullable else result.protocol_name or "",
         leader=result.leader,
         skip_assignment=result.skip_assignment,
         member_id=result.member_id,

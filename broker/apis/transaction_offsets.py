@@ -42,12 +42,11 @@ def _answer(request: TxnOffsetCommitRequest, codes: list[ErrorCode]) -> TxnOffse
 
 @handles(TxnOffsetCommitRequest, refuse=_refused)
 def txn_offset_commit(request: TxnOffsetCommitRequest, context: Context) -> Answer:
-    """Keep the offsets of partitions that exist (KafkaApis.handleTxnOffsetCommitRequest)."""
+    """Keep the offsets of partitions that exist (KafkaApis.handleTxnOffsetCommitRequest).
+
+    A partition that does not exist is told so first, whatever the state of the transaction.
+    """
     broker = context.broker
-    try:
-        _check(request, context)
-    except ApiError as error:
-        return _refused(request, error.code)
     codes: list[ErrorCode] = []
     offsets: list[OffsetToCommit] = []
     for topic in request.topics:
@@ -67,6 +66,12 @@ def txn_offset_commit(request: TxnOffsetCommitRequest, context: Context) -> Answ
                     asked.committed_metadata,
                 )
             )
+    if not offsets:
+        return _answer(request, codes)
+    try:
+        _check(request, context)
+    except ApiError as error:
+        return _answer(request, [code or error.code for code in codes])
     results = iter(
         broker.groups.commit_offsets(
             request.group_id,

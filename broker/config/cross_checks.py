@@ -36,6 +36,9 @@ def check_broker(config: TypedAccess) -> Iterator[Finding]:
             ("broker.id", f"must be the same as node.id ({node_id}), or left out"),
             ("node.id", f"must be the same as broker.id ({broker_id})"),
         )
+    protocols = "group.coordinator.rebalance.protocols"
+    if "classic" not in config.list(protocols):
+        yield ((protocols, "must include classic, which cannot be disabled"),)
     yield from _in_order(config, "group.min.session.timeout.ms", "group.max.session.timeout.ms")
     for kind in ("consumer", "share", "streams"):
         yield from _check_group_bounds(config, kind)

@@ -93,9 +93,7 @@ class ClassicProtocol:
             reply(JoinResult(ErrorCode.GROUP_MAX_SIZE_REACHED, ""))
             self._rebalances.drop(group, member_id)
             self._rebalances.complete_if_all_joined(group)
-        elif len(request.protocols) > PROTOCOLS_MAX or not group.supports(
-            request.protocol_type, {name for name, _ in request.protocols}
-        ):
+        elif not self.supports(group, request):
             reply(JoinResult(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, member_id))
         elif not member_id:
             self._join_unknown(group, request, reply)
@@ -105,6 +103,12 @@ class ClassicProtocol:
             reply(JoinResult(error, member_id))
         else:
             self._join_again(group, request, group.members[member_id], reply)
+
+    @staticmethod
+    def supports(group: Group, request: JoinRequest) -> bool:
+        """Say whether a member with these protocols can be in the group."""
+        names = {name for name, _ in request.protocols}
+        return len(request.protocols) <= PROTOCOLS_MAX and group.supports(request.protocol_type, names)
 
     def _has_room_for(self, group: Group, member_id: str) -> bool:
         size_max = self._config.group_max_size

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+# A member has at least this long for its next step, whatever rebalance timeout it names: with a timeout of 0 it would
+# be expelled before its SyncGroup can arrive.
+STEP_MS_MIN = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class GroupCoordinatorConfig:

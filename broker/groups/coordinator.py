@@ -17,7 +17,7 @@ from .consumer.groups import ConsumerGroups, DescribedConsumerGroup
 from .consumer.protocol import JOIN_EPOCH, HeartbeatRequest, HeartbeatResult
 from .expiry import expired_in_consumer_group, expired_offsets
 from .group import Group, GroupState
-from .migration import downgraded, may_be_downgraded, upgraded
+from .migration import admits_classic_members, downgraded, may_be_downgraded, upgraded
 from .offsets import NO_RETENTION_TIME, Offsets, check_commit
 from .rebalance import Rebalances
 from .results import (
@@ -164,37 +164,46 @@ class GroupCoordinator:
         if consumer_group is not None and consumer_group.members:
             reply(self._join_consumer_group(consumer_group, request))
             return
-        if consumer_group is not None and not self._consumer_gives_way(group_id):
-            reply(JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, member_id))
-            return
         group = self._groups.get(group_id)
         if group is None:
-            if member_id:
-                reply(JoinResult(ErrorCode.UNKNOWN_MEMBER_ID, member_id))
-                return
-            if not self._may_create(group_id):
-                reply(JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, member_id))
-                return
             group = Group(group_id, self._clock.now_ms())
+            if error := self._check_first_join(group, request, consumer_group):
+                reply(JoinResult(error, member_id))
+                return
         self._classic.join(group, request, reply)
         if group.members or group.pending_members:
             self._groups[group_id] = group
 
+    def _check_first_join(
+        self, group: Group, request: JoinRequest, consumer_group: ConsumerGroup | None
+    ) -> ErrorCode:
+        """Return NONE when the join makes a classic group. An empty consumer group gives way to it only then."""
+        if request.member_id:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        if not self._classic.supports(group, request):
+            return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        if consumer_group is not None:
+            return ErrorCode.NONE if self._consumer_gives_way(group) else ErrorCode.COORDINATOR_NOT_AVAILABLE
+        return ErrorCode.NONE if self._may_create(request.group_id) else ErrorCode.COORDINATOR_NOT_AVAILABLE
+
     def _join_consumer_group(self, group: ConsumerGroup, request: JoinRequest) -> JoinResult:
+        """An error carries no member id, as in Kafka (GroupCoordinatorService.handleOperationException)."""
+        if not admits_classic_members(self._config):
+            return JoinResult(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, "")
         try:
             return self._consumer.classic.join(group, request)
         except ApiError as refusal:
-            return JoinResult(refusal.code, request.member_id)
+            return JoinResult(refusal.code, "")
         except CatalogError:
-            return JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, request.member_id)
+            return JoinResult(ErrorCode.COORDINATOR_NOT_AVAILABLE, "")
 
-    def _consumer_gives_way(self, group_id: str) -> bool:
-        """Let a consumer group that is empty go for a classic one; say whether it did."""
+    def _consumer_gives_way(self, group: Group) -> bool:
+        """Put a classic group in the place of an empty consumer group; return False when the catalog refuses."""
         try:
-            self._consumer.give_way(group_id)
+            self._consumer.give_way(group.group_id)
         except CatalogError:
             return False
-        self._groups[group_id] = Group(group_id, self._clock.now_ms())
+        self._groups[group.group_id] = group
         return True
 
     def consumer_heartbeat(self, request: HeartbeatRequest, api_version: int) -> HeartbeatResult:
@@ -432,7 +441,7 @@ class GroupCoordinator:
         return self._consumer.describe(group)
 
     def delete_groups(self, group_ids: Sequence[str]) -> list[tuple[str, ErrorCode]]:
-        """Delete the empty ones among the groups with all their offsets; return each id with its error."""
+        """Delete the empty ones among the groups with all their offsets; return each id once, with its error."""
         errors = {group_id: self._check_deletion(group_id) for group_id in group_ids}
         doomed = [group_id for group_id, error in errors.items() if not error]
         if doomed:
@@ -447,7 +456,7 @@ class GroupCoordinator:
                         self._consumer.forget(group_id)
                     else:
                         self._rebalances.end(self._groups.pop(group_id), ErrorCode.NOT_COORDINATOR)
-        return [(group_id, errors[group_id]) for group_id in group_ids]
+        return list(errors.items())
 
     def _check_deletion(self, group_id: str) -> ErrorCode:
         if group_id in self._consumer:

@@ -24,6 +24,12 @@ from .subscription import CONSUMER_PROTOCOL_TYPE, read_assignment, read_subscrip
 # Values of group.consumer.migration.policy.
 _UPGRADE_POLICIES = frozenset(("bidirectional", "upgrade"))
 _DOWNGRADE_POLICIES = frozenset(("bidirectional", "downgrade"))
+_DISABLED = "disabled"
+
+
+def admits_classic_members(config: GroupCoordinatorConfig) -> bool:
+    """Say whether a classic member may join a consumer group that has members (Kafka 4.3: not if "disabled")."""
+    return config.consumer_migration_policy != _DISABLED
 
 
 def upgraded(

@@ -9,7 +9,7 @@ from ...storage.catalog import Catalog, GroupStored
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
 from ..timers import Timers
-from .config import GroupCoordinatorConfig
+from .config import STEP_MS_MIN, GroupCoordinatorConfig
 from .group import Group, GroupState, Member
 from .results import JoinResult, SyncResult
 
@@ -91,7 +91,7 @@ class Rebalances:
             self.keep_alive(group, member)
         self._timers.arm(
             (group.group_id, "sync"),
-            group.rebalance_timeout_ms(),
+            max(group.rebalance_timeout_ms(), STEP_MS_MIN),
             partial(self._expire_syncs, group),
         )
         return ErrorCode.NONE

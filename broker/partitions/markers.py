@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...protocol.records import end_transaction_marker
-from ...storage.errors import LogOffline, ProducerEpochStale, StorageError
+from ...storage.catalog import CoordinatorEpochRaised
+from ...storage.errors import CoordinatorEpochStale, ProducerEpochStale, StorageError
 from ..errors import ApiError
 from ..transactions.state import TransactionState
 
@@ -18,40 +19,56 @@ if TYPE_CHECKING:
     from ..broker import Broker
     from .partition import Partition
 
-# There is one coordinator, and it is never replaced.
-COORDINATOR_EPOCH = 0
+EPOCH_MAX = 2**31 - 1  # it is an int32 on the wire
 
 _log = logging.getLogger(__name__)
 
 
 class PartitionMarkers:
-    """See ``transactions.Markers``."""
+    """See ``transactions.Markers``.
+
+    There is one coordinator, and it is never replaced, so its epoch stays the same. An operator may have written a
+    marker with a higher one (WriteTxnMarkers); then the epoch rises above that, for good.
+    """
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._coordinator_epoch = broker.catalog.coordinator_epoch()
 
-    def write(self, transaction: StoredTransaction, topic: str, index: int, is_first_try: bool) -> bool:
+    def write(self, transaction: StoredTransaction, topic: str, index: int, is_first_try: bool) -> str:
         partition = self._find(topic, index)
         if partition is None:
-            return True
+            return ""
         try:
             if not is_first_try and _is_written(partition, transaction):
-                return True
-            marker = end_transaction_marker(
-                commit=transaction.state == TransactionState.PREPARE_COMMIT,
-                producer_id=transaction.producer_id,
-                producer_epoch=transaction.epoch,
-                coordinator_epoch=COORDINATOR_EPOCH,
-                timestamp=self._broker.clock.now_ms(),
-            )
-            partition.end_transaction(marker, must_bump=transaction.version >= 2)
+                return ""
+            try:
+                self._write(partition, transaction)
+            except CoordinatorEpochStale as error:
+                self._raise_epoch(error.known_epoch)
+                self._write(partition, transaction)
         except ProducerEpochStale as error:
             _log.info("%s-%d knows a later end of %r: %s", topic, index, transaction.transactional_id, error)
         except StorageError as error:
-            if not isinstance(error, LogOffline):
-                _log.error("%s-%d does not take the end of %r: %s", topic, index, transaction.transactional_id, error)
-            return False
-        return True
+            return str(error)
+        return ""
+
+    def _write(self, partition: Partition, transaction: StoredTransaction) -> None:
+        marker = end_transaction_marker(
+            commit=transaction.state == TransactionState.PREPARE_COMMIT,
+            producer_id=transaction.producer_id,
+            producer_epoch=transaction.epoch,
+            coordinator_epoch=self._coordinator_epoch,
+            timestamp=self._broker.clock.now_ms(),
+        )
+        partition.end_transaction(marker, must_bump=transaction.version >= 2)
+
+    def _raise_epoch(self, known_epoch: int) -> None:
+        """Raises CatalogError; the epoch is the same then."""
+        epoch = min(known_epoch + 1, EPOCH_MAX)  # an equal one is not refused
+        self._broker.catalog.commit(CoordinatorEpochRaised(epoch))
+        _log.info("the epoch of the transaction coordinator is %d: a marker with %d was found", epoch, known_epoch)
+        self._coordinator_epoch = epoch
 
     def _find(self, topic: str, index: int) -> Partition | None:
         try:

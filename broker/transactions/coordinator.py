@@ -6,7 +6,8 @@ when they are where they have to be, that is committed too; what a crash leaves 
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from ...protocol.errors import ErrorCode
@@ -21,6 +22,7 @@ from ...storage.catalog import (
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
 from ..errors import ApiError
+from ..repeats import RepeatedErrors
 from ..timers import Timers
 from . import state
 from .state import EPOCH_MAX, NO_EPOCH, NO_PRODUCER_ID, PREPARED, TransactionState
@@ -28,6 +30,8 @@ from .state import EPOCH_MAX, NO_EPOCH, NO_PRODUCER_ID, PREPARED, TransactionSta
 TRANSACTIONS_MAX = 100_000  # some 100 MB of state; every client can make transactional ids
 # How long to wait before markers are tried again that could not be written, a disk being full, say.
 RETRY_MS = 1_000
+# Of how many partitions the log tells why they refuse the end of a transaction.
+REFUSALS_LOGGED_MAX = 3
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +53,8 @@ class Producer(NamedTuple):
 class Markers(Protocol):
     """Writes what ends a transaction into partitions."""
 
-    def write(self, transaction: StoredTransaction, topic: str, index: int, is_first_try: bool) -> bool:
-        """Say whether the marker is in the log, or need not be: its topic is gone, or it was written before."""
+    def write(self, transaction: StoredTransaction, topic: str, index: int, is_first_try: bool) -> str:
+        """Write the marker, unless its topic is gone or it was written before. Return why not, "" when it is done."""
         ...
 
     def when_decided(self, then: Callable[[], None]) -> None:
@@ -79,6 +83,7 @@ class TransactionCoordinator:
         self.timers = Timers(clock)
         self._transactions = {stored.transactional_id: stored for stored in catalog.transactions()}
         self._waiting: dict[str, list[Callable[[], object]]] = {}
+        self._repeated = RepeatedErrors(_log, clock)
         self._closed = False
 
     def take_up(self) -> None:
@@ -228,8 +233,8 @@ class TransactionCoordinator:
 
     def _abort(self, transaction: StoredTransaction, reason: str) -> None:
         """Abort a transaction that its producer did not end, and fence that. Raises ApiError."""
-        _log.info("the transaction of %r is aborted: %s", transaction.transactional_id, reason)
         self._decide(state.prepared(transaction, False, 2, NO_PRODUCER_ID, self._clock.now_ms()))
+        _log.info("the transaction of %r is aborted: %s", transaction.transactional_id, reason)
 
     def _decide(self, prepared: StoredTransaction) -> None:
         is_commit = prepared.state == TransactionState.PREPARE_COMMIT
@@ -242,15 +247,13 @@ class TransactionCoordinator:
         """Write the markers that are missing; what cannot be written is tried again."""
         if self._closed or self._transactions.get(prepared.transactional_id) is not prepared:
             return
-        missing = [
-            (topic, index)
+        refusals = {
+            f"{topic}-{index}": reason
             for topic, index in sorted(prepared.partitions)
-            if not self._markers.write(prepared, topic, index, is_first_try)
-        ]
-        if missing:
-            # Said once: a partition may be offline until the next start.
-            level = logging.WARNING if is_first_try else logging.DEBUG
-            _log.log(level, "the end of %r could not be written into %s yet", prepared.transactional_id, missing)
+            if (reason := self._markers.write(prepared, topic, index, is_first_try))
+        }
+        if refusals:
+            self._repeated.warn(prepared.transactional_id, _not_written(prepared, refusals))
             self._try_again(prepared)
         else:
             self._markers.when_written(prepared.partitions, lambda: self._complete(prepared))
@@ -297,8 +300,10 @@ class TransactionCoordinator:
         try:
             self._catalog.commit(TransactionStored(transaction), *others)
         except CatalogError as refusal:
-            _log.warning("%r could not become %s: %s", transaction.transactional_id, transaction.state, refusal)
+            name = transaction.transactional_id
+            self._repeated.warn(name, f"transaction {name!r} could not become {transaction.state}: {refusal}")
             raise ApiError(ErrorCode.COORDINATOR_NOT_AVAILABLE) from refusal
+        self._repeated.forget(transaction.transactional_id)
         self._transactions[transaction.transactional_id] = transaction
 
     # Administration
@@ -314,6 +319,12 @@ class TransactionCoordinator:
 
     def __iter__(self) -> Iterator[StoredTransaction]:
         return iter(self._transactions.values())
+
+
+def _not_written(prepared: StoredTransaction, refusals: Mapping[str, str]) -> str:
+    some = "; ".join(f"{partition}: {reason}" for partition, reason in islice(refusals.items(), REFUSALS_LOGGED_MAX))
+    name, more = prepared.transactional_id, "" if len(refusals) <= REFUSALS_LOGGED_MAX else "; ..."
+    return f"the end of transaction {name!r} cannot be written yet and is tried every second: {some}{more}"
 
 
 def _may_begin_anew(transaction: StoredTransaction, given: Producer) -> bool:

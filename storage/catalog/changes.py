@@ -283,6 +283,12 @@ class TransactionRemoved(NamedTuple):
     transactional_id: str
 
 
+class CoordinatorEpochRaised(NamedTuple):
+    """The markers of this broker's transaction coordinator carry ``epoch`` from now on."""
+
+    epoch: int
+
+
 Change = (
     TopicCreated
     | TopicRemoved
@@ -306,4 +312,5 @@ Change = (
     | OffsetsDecided
     | TransactionStored
     | TransactionRemoved
+    | CoordinatorEpochRaised
 )

@@ -107,6 +107,10 @@ class Catalog(Protocol):
         """Return all transactional ids."""
         ...
 
+    def coordinator_epoch(self) -> int:
+        """Return the epoch of the transaction coordinator, 0 until it is raised."""
+        ...
+
     def groups_with_offsets(self) -> Sequence[str]:
         """Return the ids of all groups that have at least one offset, committed or prepared."""
         ...

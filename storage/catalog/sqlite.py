@@ -305,6 +305,10 @@ class SqliteCatalog:
     def transactions(self) -> list[StoredTransaction]:
         return [transaction(row) for row in self._rows("SELECT * FROM transactions ORDER BY transactional_id")]
 
+    def coordinator_epoch(self) -> int:
+        rows = self._rows("SELECT value FROM meta WHERE name = 'coordinator_epoch'")
+        return int(rows[0][0]) if rows else 0
+
     def close(self) -> None:
         with self._closed:
             if self._wal_fd >= 0:

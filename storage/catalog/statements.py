@@ -12,6 +12,7 @@ from .changes import (
     ConsumerMember,
     ConsumerMembersRemoved,
     ConsumerMembersStored,
+    CoordinatorEpochRaised,
     GroupForgotten,
     GroupRemoved,
     GroupStored,
@@ -225,6 +226,10 @@ def _remove_transaction(db: sqlite3.Connection, change: TransactionRemoved) -> N
     db.execute("DELETE FROM transactions WHERE transactional_id = ?", change)
 
 
+def _raise_coordinator_epoch(db: sqlite3.Connection, change: CoordinatorEpochRaised) -> None:
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('coordinator_epoch', ?)", change)
+
+
 _STORE_TRANSACTION = (
     f"INSERT OR REPLACE INTO transactions VALUES ({', '.join('?' for _ in StoredTransaction._fields)})"
 )
@@ -261,4 +266,5 @@ WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     OffsetsDecided: _decide_offsets,
     TransactionStored: _store_transaction,
     TransactionRemoved: _remove_transaction,
+    CoordinatorEpochRaised: _raise_coordinator_epoch,
 }

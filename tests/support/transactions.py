@@ -69,19 +69,19 @@ class Logs:
         self.epochs[partition, producer.producer_id] = producer.epoch
         self.open.add((partition, producer.producer_id))
 
-    def write(self, transaction: StoredTransaction, topic: str, index: int, is_first_try: bool) -> bool:
+    def write(self, transaction: StoredTransaction, topic: str, index: int, is_first_try: bool) -> str:
         place = (topic, index), transaction.producer_id
         if place[0] in self.offline:
-            return False
+            return "offline"
         known = self.epochs.get(place)
         if not is_first_try and known is not None and place not in self.open and known >= transaction.epoch:
-            return True
+            return ""
         self.step("before a marker is written")
         self.markers.append((*place, transaction.epoch, transaction.state == "PrepareCommit"))
         self.epochs[place] = transaction.epoch
         self.open.discard(place)
         self.step("after a marker is written")
-        return True
+        return ""
 
     def when_decided(self, then: Callable[[], None]) -> None:
         then()

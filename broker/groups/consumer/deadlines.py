@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ....storage.catalog import ConsumerMember
 from ....storage.errors import CatalogError
 from ...timers import Timers
+from ..config import STEP_MS_MIN
 from .group import ConsumerGroup
 from .member import MemberState
 
@@ -73,7 +74,7 @@ class Deadlines:
 
     def begin(self, group: ConsumerGroup, member: ConsumerMember, deadline: Deadline) -> None:
         """Let the member go unless this is cancelled within its rebalance timeout."""
-        self._arm(group, member.member_id, deadline, max(member.rebalance_timeout_ms, 0))
+        self._arm(group, member.member_id, deadline, max(member.rebalance_timeout_ms, STEP_MS_MIN))
 
     def is_running(self, group: ConsumerGroup, member: ConsumerMember, deadline: Deadline) -> bool:
         return self._timers.is_armed((group.group_id, deadline, member.member_id))

@@ -16,7 +16,7 @@ from .assignors import Assignment
 from .classic import ClassicMembers
 from .deadlines import GroupTimes
 from .group import ConsumerGroup, ConsumerGroupState, KnownTopics
-from .member import AWAY_EPOCH
+from .member import AWAY_EPOCH, union
 from .protocol import LEAVE_EPOCH, ConsumerProtocol, HeartbeatRequest, HeartbeatResult
 
 # OffsetCommit's version from which it knows member epochs.
@@ -24,7 +24,7 @@ _EPOCHS_SINCE = 9
 
 
 class DescribedConsumerMember(NamedTuple):
-    """A member as ConsumerGroupDescribe tells of it."""
+    """A member as ConsumerGroupDescribe tells of it; ``assigned`` includes what it still has to revoke."""
 
     member_id: str
     instance_id: str | None
@@ -196,7 +196,7 @@ class ConsumerGroups:
                     member.client_host,
                     member.topic_names,
                     member.regex,
-                    member.assigned,
+                    union(member.assigned, member.revoking),
                     group.targets[member.member_id],
                     member.classic is not None,
                 )

@@ -133,8 +133,9 @@ class ConsumerProtocol:
     ) -> HeartbeatResult:
         """Take a member one step on; ``before``: what is committed with it.
 
-        Raises ApiError, CatalogError; nothing has changed then.
+        Raises ApiError, CatalogError; nothing has changed then, nor after any other error.
         """
+        times = self._times_of(group.group_id)  # before the commit: an error here leaves no member without a deadline
         self.check_room(group, request.member_id)
         member, replaced = self._find(group, request)
         updated = member._replace(
@@ -163,7 +164,6 @@ class ConsumerProtocol:
         self.deadlines.keep_alive(group, result.member_id)
         if _progress(result) != _progress(member):
             self.deadlines.watch_revocation(group, result)
-        times = self._times_of(group.group_id)
         tells = request.member_epoch == JOIN_EPOCH or request.is_full or result.assigned != member.assigned
         return HeartbeatResult(
             result.member_id, result.epoch, times.heartbeat_interval_ms, result.assigned if tells else None
@@ -264,7 +264,6 @@ class ConsumerProtocol:
             hash_now = metadata_hash(_all_names(group, members.values(), resolved), self._topics)
             if must_bump or hash_now != stored.metadata_hash:
                 stored = stored._replace(epoch=stored.epoch + 1, metadata_hash=hash_now, resolved=resolved)
-                logger.info("group %s has epoch %d of %d members", group_id, stored.epoch, len(members))
         changes: list[GroupChange] = []
         if replaced is not None:
             changes.append(ConsumerMembersRemoved(group_id, [replaced]))
@@ -288,7 +287,10 @@ class ConsumerProtocol:
             changes.append(ConsumerMembersStored(group_id, [result]))
         if targets:
             changes.append(TargetsStored(group_id, targets))
+        is_new_epoch = stored.epoch != group.epoch
         self.commit(group, changes, before)
+        if is_new_epoch:
+            logger.info("group %s has epoch %d of %d members", group_id, group.epoch, len(members))
         group.seen_version = self._topics.version
         if is_refreshed:
             group.refreshed_s, group.refreshed_version = self._clock.monotonic(), self._topics.version

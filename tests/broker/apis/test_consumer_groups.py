@@ -9,6 +9,7 @@ from support.process import running
 from support.wire import Wire
 
 from barnabas.protocol.errors import ErrorCode
+from barnabas.protocol.messages.api_versions import ApiVersionsRequest
 from barnabas.protocol.messages.consumer_groups import (
     ConsumerGroupDescribeRequest,
     ConsumerGroupHeartbeatRequest,
@@ -261,6 +262,26 @@ def test_a_group_is_described_with_what_its_members_have(wire: Wire, version: in
 
 
 @DESCRIBE_ENDS
+def test_a_member_is_described_with_what_it_still_has_to_revoke(wire: Wire, version: int) -> None:
+    topic, group = make_topic(wire, partitions=3), fresh("group")
+    first = join(wire, 1, group, topic)
+    join(wire, 1, group, topic, member_id="second")
+    told = assigned(heartbeat(wire, 1, group_id=group, member_epoch=first.member_epoch))
+
+    (described,) = wire.call(ConsumerGroupDescribeRequest(group_ids=[group]), version).groups
+
+    assert told == {topic.topic_id: [0, 1]}
+    members = {
+        member.member_id: [
+            [given.partitions for given in assignment.topic_partitions]
+            for assignment in (member.assignment, member.target_assignment)
+        ]
+        for member in described.members
+    }
+    assert members == {"member": [[[0, 1, 2]], [[0, 1]]], "second": [[], [[2]]]}
+
+
+@DESCRIBE_ENDS
 def test_what_is_no_consumer_group_is_not_described(wire: Wire, version: int) -> None:
     classic, nobody = fresh("group"), fresh("group")
     wire.call(join_request(classic), 3)
@@ -268,3 +289,23 @@ def test_what_is_no_consumer_group_is_not_described(wire: Wire, version: int) ->
     described: list[DescribedGroup] = wire.call(request, version).groups
     codes = [ErrorCode.GROUP_ID_NOT_FOUND, ErrorCode.GROUP_ID_NOT_FOUND, ErrorCode.INVALID_GROUP_ID]
     assert [group.error_code for group in described] == codes
+
+
+def test_without_the_consumer_protocol_its_apis_are_advertised_and_refused(tmp_path: Path) -> None:
+    setting = "group.coordinator.rebalance.protocols=classic"
+    with running(tmp_path / "data", "-c", setting) as broker, Wire(broker.port) as wire:
+        topic = make_topic(wire)
+        keys = wire.call(ApiVersionsRequest(client_software_name="n", client_software_version="1"), 4).api_keys
+        versions = {key.api_key: (key.min_version, key.max_version) for key in keys}
+        assert versions[ConsumerGroupHeartbeatRequest.api_key] == (0, 1)
+        assert versions[ConsumerGroupDescribeRequest.api_key] == (0, 1)
+        for version in (0, 1):
+            refusal = ConsumerGroupHeartbeatResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
+            assert join(wire, version, "group", topic) == refusal
+            assert heartbeat(wire, version, group_id="", member_epoch=-1) == refusal
+            described = wire.call(ConsumerGroupDescribeRequest(group_ids=["group", ""]), version).groups
+            assert [(group.group_id, group.error_code) for group in described] == [
+                ("group", ErrorCode.UNSUPPORTED_VERSION),
+                ("", ErrorCode.UNSUPPORTED_VERSION),
+            ]
+        assert wire.call(join_request("group"), 3).error_code == ErrorCode.NONE

@@ -177,5 +177,15 @@ def test_empty_groups_are_deleted_and_the_others_stay(wire: Wire, version: int) 
 
 
 @both_ends(DeleteGroupsRequest)
+def test_a_group_that_is_named_twice_is_deleted_once(wire: Wire, version: int) -> None:
+    group = empty(wire).group_id
+    results = wire.call(DeleteGroupsRequest(groups_names=[group, "nowhere", group, "nowhere"]), version).results
+    assert [(result.group_id, result.error_code) for result in results] == [
+        (group, ErrorCode.NONE),
+        ("nowhere", ErrorCode.GROUP_ID_NOT_FOUND),
+    ]
+
+
+@both_ends(DeleteGroupsRequest)
 def test_no_groups_to_delete_is_no_error(wire: Wire, version: int) -> None:
     assert wire.call(DeleteGroupsRequest(), version) == DeleteGroupsResponse()

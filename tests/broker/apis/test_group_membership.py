@@ -38,13 +38,13 @@ BEAT_ENDS = both_ends(HeartbeatRequest)
 LEAVE_ENDS = both_ends(LeaveGroupRequest)
 
 
-def refused(code: ErrorCode, member_id: str = "") -> JoinGroupResponse:
-    return JoinGroupResponse(error_code=code, member_id=member_id)
+def refused(code: ErrorCode, version: int, member_id: str = "") -> JoinGroupResponse:
+    return JoinGroupResponse(error_code=code, member_id=member_id, protocol_name=None if version >= 7 else "")
 
 
 def assert_join(wire: Wire, version: int, request: JoinGroupRequest, code: ErrorCode) -> None:
     """Expect a refusal in its exact form."""
-    expected = refused(code, request.member_id)
+    expected = refused(code, version, request.member_id)
     assert wire.call(request, version) == as_of(expected, version)
 
 
@@ -57,7 +57,7 @@ def test_a_member_joins_alone(wire: Wire, version: int) -> None:
     joined = wire.call(join_request(group), version)
     if version >= 4:
         member_id = joined.member_id
-        expected = refused(ErrorCode.MEMBER_ID_REQUIRED, member_id)
+        expected = refused(ErrorCode.MEMBER_ID_REQUIRED, version, member_id)
         assert joined == as_of(expected, version)
         joined = wire.call(join_request(group, member_id), version)
         assert joined.member_id == member_id

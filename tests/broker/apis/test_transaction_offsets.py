@@ -14,6 +14,7 @@ from barnabas.protocol.messages.group_offsets import (
     OffsetFetchRequestTopics,
 )
 from barnabas.protocol.messages.producer_ids import InitProducerIdRequest
+from barnabas.protocol.messages.transaction_admin import DescribeTransactionsRequest
 from barnabas.protocol.messages.transaction_offsets import (
     TxnOffsetCommitRequest,
     TxnOffsetCommitRequestPartition,
@@ -135,6 +136,30 @@ def test_what_cannot_be_committed(wire: Wire, topic: Topic, producer: Producer, 
     ):
         assert commit(wire, producer, topic.name, version, **wrong) == code
     assert commit(wire, producer, "no-such-topic", version) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+@every_version(TxnOffsetCommitRequest)
+def test_a_producer_that_was_fenced_is_told_of_unknown_partitions_first(
+    wire: Wire, topic: Topic, producer: Producer, version: int
+) -> None:
+    begin(wire, producer.transactional_id, producer.group_id)
+    partitions = [TxnOffsetCommitRequestPartition(partition_index=index, committed_offset=1) for index in (0, 9)]
+    topics = [TxnOffsetCommitRequestTopic(name=name, partitions=partitions) for name in (topic.name, "nowhere")]
+    request = TxnOffsetCommitRequest(**producer._asdict(), topics=topics)
+    known, unknown = wire.call(request, version).topics
+    assert [partition.error_code for partition in known.partitions] == [
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ]
+    assert {partition.error_code for partition in unknown.partitions} == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
+
+
+def test_unknown_partitions_alone_begin_no_transaction(wire: Wire, producer: Producer) -> None:
+    assert commit(wire, producer, "nowhere") == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    (state,) = wire.call(
+        DescribeTransactionsRequest(transactional_ids=[producer.transactional_id]), 0
+    ).transaction_states
+    assert state.transaction_state == "Empty"
 
 
 @both_ends(TxnOffsetCommitRequest, since=3)

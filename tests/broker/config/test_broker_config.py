@@ -81,6 +81,10 @@ def test_every_wrong_value_is_told_in_one_error_with_where_it_came_from():
     [
         ({"node.id": "-1"}, "node.id=-1 must be a 32-bit whole number, at least 0"),
         ({"broker.id": "x"}, "broker.id=x must be a 32-bit whole number, at least 0"),
+        (
+            {"group.coordinator.rebalance.protocols": "consumer"},
+            "group.coordinator.rebalance.protocols=consumer must include classic, which cannot be disabled",
+        ),
         ({"node.id": "1", "broker.id": "2"}, "broker.id=2 must be the same as node.id (1), or left out"),
         (
             {"log.cleaner.min.compaction.lag.ms": "6", "log.cleaner.max.compaction.lag.ms": "5"},

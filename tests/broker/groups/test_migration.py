@@ -167,6 +167,17 @@ def test_a_classic_member_that_does_not_ask_for_its_assignment_in_time_is_out(gr
     assert groups.heartbeat(old) is E.UNKNOWN_MEMBER_ID
 
 
+def test_a_classic_member_without_a_rebalance_timeout_has_a_second_for_each_step(mixed):
+    groups, old, _ = mixed
+    old = groups.join(old.member_id, **CLASSIC, rebalance_timeout_ms=0)
+    groups.wait(0.9)
+    assert parts(groups.sync(old)) == {0, 1}
+    join(groups, "third")
+    assert groups.heartbeat(old) is E.REBALANCE_IN_PROGRESS
+    groups.wait(0.9)
+    assert groups.join(old.member_id, **CLASSIC, rebalance_timeout_ms=0).error is E.NONE
+
+
 def test_a_classic_member_has_the_session_timeout_that_it_asked_for(mixed):
     groups, old, _ = mixed
     groups.wait(10.1)
@@ -238,6 +249,39 @@ def test_a_change_that_cannot_be_stored_does_not_happen(groups, topic):
         join(groups, "new")
     assert types(groups) == ["classic"]
     assert groups.heartbeat(old) is E.NONE
+
+
+# Refusals of classic members
+
+
+@pytest.mark.parametrize("version_4", [True, False])
+def test_with_migration_disabled_no_classic_member_joins(make_groups, version_4):
+    groups = make_groups(consumer_migration_policy="disabled")
+    groups.topics.make("t", 4)
+    join(groups, "new")
+    for member_id in ("", "chosen-by-somebody"):
+        refused = groups.join(member_id, requires_known_member_id=version_4, **CLASSIC)
+        assert (refused.error, refused.member_id) == (E.INCONSISTENT_GROUP_PROTOCOL, "")
+    assert set(described(groups)) == {"new"}
+
+
+@pytest.mark.parametrize("policy", ["upgrade", "downgrade", "bidirectional"])
+def test_with_any_other_policy_a_classic_member_joins(make_groups, policy):
+    groups = make_groups(consumer_migration_policy=policy)
+    groups.topics.make("t", 4)
+    join(groups, "new")
+    assert groups.join(requires_known_member_id=True, **CLASSIC).error is E.MEMBER_ID_REQUIRED
+    assert groups.join("chosen-by-somebody", requires_known_member_id=True, **CLASSIC).error is E.NONE
+
+
+def test_a_refusal_of_a_consumer_group_carries_no_member_id(mixed):
+    groups, old, _ = mixed
+    for member_id, fields, error in (
+        (old.member_id, {"protocol_type": "connect"}, E.INCONSISTENT_GROUP_PROTOCOL),
+        (old.member_id, {"group_instance_id": "unheard"}, E.UNKNOWN_MEMBER_ID),
+    ):
+        refused = groups.join(member_id, **CLASSIC | fields)
+        assert (refused.error, refused.member_id) == (error, "")
 
 
 # Static members

@@ -153,7 +153,7 @@ def test_a_static_member_that_does_not_rejoin_in_time_stays_until_its_session_en
 def test_a_group_of_static_members_that_are_all_silent_waits_for_their_sessions(groups):
     members = [{"group_instance_id": name, "rebalance_timeout_ms": 0} for name in "abc"]
     joined = groups.join(**members[0]), groups.join(**members[1])
-    groups.wait(3.1)  # with no time to sync, the rebalance starts over at once
+    groups.wait(4.1)  # with a second to sync, the rebalance starts over
     assert [answer.error for answer in joined] == [E.NONE, E.NONE]
     assert groups.state() == "Empty"
 
@@ -291,6 +291,17 @@ def test_a_group_becomes_empty_when_all_sessions_end(groups):
 
 
 # Sync phase
+
+
+@pytest.mark.parametrize("rebalance_timeout_ms", [0, 1, -5])
+def test_a_member_has_a_second_to_sync_whatever_rebalance_timeout_it_names(groups, rebalance_timeout_ms):
+    fields = {"rebalance_timeout_ms": rebalance_timeout_ms}
+    (joined,) = groups.joined(fields)
+    groups.wait(0.9)
+    assert groups.sync(joined, {joined.member_id: b"a"}).assignment == b"a"
+    groups.join(joined.member_id, **fields)  # the leader, so there is a new generation
+    groups.wait(1.1)
+    assert groups.heartbeat(joined) is E.UNKNOWN_MEMBER_ID
 
 
 def test_members_that_do_not_sync_in_time_are_dropped(groups):

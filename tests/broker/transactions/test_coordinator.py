@@ -130,6 +130,61 @@ def test_a_marker_that_cannot_be_written_is_tried_again_and_the_others_are_not(t
     transactions.add(ended, A)
 
 
+def warnings(caplog):
+    return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_marker_that_is_refused_every_second_is_logged_once_an_hour(transactions, caplog):
+    producer = transactions.init()
+    transactions.add(producer, A, B)
+    transactions.logs.offline |= {A, B}
+    transactions.end(producer, True)
+    transactions.wait(3590)
+    (warning,) = warnings(caplog)
+    assert "'t'" in warning
+    assert "a-0: offline; a-1: offline" in warning
+    transactions.wait(20)
+    assert warnings(caplog) == [warning, warning]
+
+
+def test_a_refusal_is_logged_after_a_restart_too(transactions, caplog):
+    bring_to(transactions, "PrepareCommit", 2)
+    transactions.crash()
+    transactions.wait(10)
+    assert len(warnings(caplog)) == 2
+
+
+def test_a_refusal_that_comes_back_or_changes_is_logged_again(transactions, caplog):
+    ended = bring_to(transactions, "PrepareCommit", 2)
+    transactions.logs.offline.clear()
+    transactions.wait(2)
+    assert transactions.state() == "CompleteCommit"
+    transactions.add(ended, A, B)
+    transactions.logs.offline |= {A}
+    transactions.end(ended, True)
+    transactions.logs.offline |= {B}
+    transactions.wait(10)
+    transactions.logs.offline = {B}
+    transactions.wait(10)
+    assert [warning.split("every second: ")[1] for warning in warnings(caplog)] == [
+        "a-0: offline",
+        "a-0: offline",
+        "a-0: offline; a-1: offline",
+        "a-1: offline",
+    ]
+
+
+def test_an_abort_that_cannot_be_stored_is_logged_once(transactions, caplog):
+    transactions.add(transactions.init(timeout_ms=1_000), A)
+    transactions.catalog.is_full = True
+    transactions.wait(100)
+    (warning,) = warnings(caplog)
+    assert "disk full" in warning
+    transactions.catalog.is_full = False
+    transactions.wait(2)
+    assert transactions.state() == "CompleteAbort"
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_what_was_decided_is_finished_after_a_crash(transactions, version):
     producer = transactions.init()

@@ -188,6 +188,7 @@ class Machine(RuleBasedStateMachine):
             lambda: self.coordinator.end(name, producer, is_commit, self.versions[name], self.transactions.spare())
         )
         if ended is None:
+            self.offsets[name].clear()  # the end may have been decided, and what comes next is another transaction
             return
         if is_commit and self.offsets[name]:
             self.committed[name] = self.offsets[name][-1]

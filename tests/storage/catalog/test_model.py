@@ -14,6 +14,7 @@ from barnabas.storage.catalog import (
     ConsumerGroupStored,
     ConsumerMembersRemoved,
     ConsumerMembersStored,
+    CoordinatorEpochRaised,
     GroupForgotten,
     GroupMember,
     GroupRemoved,
@@ -107,6 +108,7 @@ CHANGES = st.one_of(
     st.builds(OffsetsDecided, PRODUCERS, st.booleans()),
     st.builds(TransactionStored, st.builds(TRANSACTION._replace, transactional_id=NAMES, epoch=st.integers(0, 9))),
     st.builds(TransactionRemoved, NAMES),
+    st.builds(CoordinatorEpochRaised, st.integers(1, 2**31 - 1)),
     st.builds(OffsetsRemoved, GROUPS, st.lists(st.tuples(NAMES, st.integers(0, 3)), max_size=3)),
 )
 
@@ -188,6 +190,8 @@ def change_model(model: dict[str, Any], change: Change) -> None:
             model["transactions"][transaction.transactional_id] = transaction
         case TransactionRemoved(transactional_id):
             model["transactions"].pop(transactional_id, None)
+        case CoordinatorEpochRaised(epoch):
+            model["coordinator"]["epoch"] = epoch
         case OffsetsCommitted(group_id, committed):
             offsets.setdefault(group_id, {}).update({o[:2]: o for o in committed})
         case OffsetsRemoved(group_id, partitions):

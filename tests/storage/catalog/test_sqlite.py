@@ -20,6 +20,7 @@ from barnabas.storage.catalog import (
     ConsumerGroupStored,
     ConsumerMembersRemoved,
     ConsumerMembersStored,
+    CoordinatorEpochRaised,
     GroupForgotten,
     GroupMember,
     GroupRemoved,
@@ -136,6 +137,13 @@ def test_a_transactional_id_comes_back_as_it_was_stored(catalog):
     assert catalog.transactions() == [other]
     catalog.commit(TransactionRemoved("t"))
     assert catalog.transactions() == []
+
+
+def test_the_coordinator_epoch_is_0_until_it_is_raised(catalog):
+    assert catalog.coordinator_epoch() == 0
+    for epoch in (7, 2**31 - 1):
+        catalog.commit(CoordinatorEpochRaised(epoch))
+        assert catalog.coordinator_epoch() == epoch
 
 
 @pytest.mark.parametrize("is_commit", [True, False])
