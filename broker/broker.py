@@ -111,6 +111,7 @@ class Broker:
             stored = self.stored_configs.dynamics(self.node_id)
             settings = StartupSettings(self.config, stored, self.data_dir.path)
             self.config = settings.config()
+            self.stored_configs.leave_out_what_does_not_fit(self.config)
             self.topics = Topics(self.catalog, self.data_dir, self.config, self.clock)
             self.retention = Retention(self.topics, self.data_dir, self.clock)
             self.cleaning = Cleaning(self.topics, self.data_dir, self.clock, lambda: self.config, self.request_sync)

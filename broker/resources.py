@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +18,7 @@ from .config import (
     GROUP_SETTINGS,
     MIN_INSYNC_REPLICAS,
     TOPIC_SETTINGS,
+    BrokerConfig,
     ClientMetricsConfig,
     ConfigEntry,
     ConfigError,
@@ -28,12 +31,15 @@ from .config import (
     broker_setting,
     check_change,
     check_dynamic,
+    keep_fitting,
     validate_topic_overrides,
 )
 from .errors import ApiError
 
 if TYPE_CHECKING:
     from .broker import Broker
+
+logger = logging.getLogger(__name__)
 
 # Kafka's bound, which comes from how its metadata log keeps them.
 VALUE_LENGTH_MAX = 32767
@@ -55,12 +61,31 @@ class ResourceType(IntEnum):
     GROUP = 32
 
 
+_KINDS = {ResourceType.GROUP.value: "group", ResourceType.CLIENT_METRICS.value: "subscription"}
+
+
 class StoredConfigs:
     """What was set on everything but topics."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._configs = dict(catalog.configs())
+        self._configs: dict[tuple[int, str], Mapping[str, str]] = dict(catalog.configs())
+
+    def leave_out_what_does_not_fit(self, broker: BrokerConfig) -> None:
+        """Go on without the settings of groups and subscriptions that the broker's do not permit any more.
+
+        They stay stored until others are stored for the same group or subscription.
+        """
+        for (resource_type, name), stored in self._configs.items():
+            if resource_type == ResourceType.GROUP:
+                _, fitting, faults = keep_fitting(partial(GroupConfig, broker=broker), stored)
+            elif resource_type == ResourceType.CLIENT_METRICS:
+                _, fitting, faults = keep_fitting(ClientMetricsConfig, stored)
+            else:
+                continue
+            self._configs[resource_type, name] = fitting
+            for fault in faults:
+                logger.error("ignoring a stored setting of %s %s: %s", _KINDS[resource_type], name, fault)
 
     def of(self, resource_type: ResourceType, name: str) -> Mapping[str, str]:
         return self._configs.get((resource_type, name), {})

@@ -6,6 +6,7 @@ from .entries import ConfigEntry, ConfigSynonym
 from .errors import ConfigError
 from .group_config import ClientMetricsConfig, GroupConfig
 from .listeners import Advertised, Listener
+from .overrides import keep_fitting
 from .server_table import connection_limits
 from .setting import ConfigSource, ConfigType, Dynamic, InvalidValue, Setting
 from .sources import Given, Reading, read_sources
@@ -48,6 +49,7 @@ __all__ = [
     "check_change",
     "check_dynamic",
     "connection_limits",
+    "keep_fitting",
     "read_sources",
     "validate_topic_overrides",
     "with_stored",

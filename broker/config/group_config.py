@@ -27,7 +27,7 @@ class GroupConfig(Overrides):
             if blamed is not None and blamed[0] not in problems:
                 problems[blamed[0]] = blamed[1]
         if problems:
-            raise ConfigError(problems.values())
+            raise ConfigError(problems.values(), problems)
 
     def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
         if setting.synonyms:

@@ -1,12 +1,15 @@
 """The settings of one resource, a topic or a group: its own values over what holds for all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 from .entries import ConfigEntry, ConfigSynonym
 from .errors import ConfigError
 from .setting import ConfigSource, InvalidValue, Setting, Value
 from .table import suggestion
 from .typed_access import TypedAccess
+
+T = TypeVar("T")
 
 
 class Overrides(TypedAccess):
@@ -32,7 +35,7 @@ class Overrides(TypedAccess):
         problems: dict[str, str] = {}
         super().__init__({**defaults, **parse_overrides(settings, overrides, problems, kind)})
         if problems:
-            raise ConfigError(problems.values())
+            raise ConfigError(problems.values(), problems)
 
     def entries(self) -> Iterator[ConfigEntry]:
         """Yield every setting, by name; internal ones only where they are set."""
@@ -58,6 +61,25 @@ class Overrides(TypedAccess):
         """Return where else the setting has values, strongest first."""
         del setting
         return ()
+
+
+def keep_fitting(
+    make: Callable[[Mapping[str, str]], T], overrides: Mapping[str, str]
+) -> tuple[T, Mapping[str, str], list[str]]:
+    """Return what ``make`` makes of those of ``overrides`` that it takes, these, and a line for each other.
+
+    ``make``: raises ConfigError that names what is wrong. Stored settings may be of another version, or contradict
+    what the broker is started with.
+    """
+    faults: list[str] = []
+    while True:
+        try:
+            return make(overrides), overrides, faults
+        except ConfigError as error:
+            if not overrides.keys() & set(error.names):
+                raise
+            faults += error.problems
+            overrides = {name: text for name, text in overrides.items() if name not in error.names}
 
 
 def parse_overrides(

@@ -98,4 +98,4 @@ def validate_topic_overrides(overrides: Mapping[str, str | None], broker: Broker
         if blamed is not None and not any(name in problems for name, _ in finding):
             problems[blamed[0]] = blamed[1]
     if problems:
-        raise ConfigError(problems.values())
+        raise ConfigError(problems.values(), problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -19,12 +20,14 @@ from ...storage.catalog import (
     TopicRemoved,
 )
 from ...storage.clock import Clock
-from ..config import BrokerConfig, TopicConfig
+from ..config import BrokerConfig, TopicConfig, keep_fitting
 from ..errors import ApiError
 from .partition import Partition
 
 if TYPE_CHECKING:
     from ...storage.datadir import DataDir
+
+logger = logging.getLogger(__name__)
 
 NAME_LENGTH_MAX = 249
 # Kafka keeps it for its controllers.
@@ -205,8 +208,10 @@ class Topics:
                 partition.forget()
 
     def _add(self, stored: StoredTopic) -> Topic:
-        config = TopicConfig(stored.configs, self._config)
-        topic = Topic(stored.name, stored.topic_id, stored.configs, config, [])
+        config, configs, faults = keep_fitting(partial(TopicConfig, broker=self._config), stored.configs)
+        for fault in faults:
+            logger.error("ignoring a stored setting of topic %s: %s", stored.name, fault)
+        topic = Topic(stored.name, stored.topic_id, configs, config, [])
         topic.partitions += self._make_partitions(topic, stored.leader_epoch, range(stored.partition_count))
         self.version += 1
         self._by_name[topic.name] = topic
