@@ -205,6 +205,16 @@ class ScramCredentialRemoved(NamedTuple):
     mechanism: int
 
 
+class FeaturesFinalized(NamedTuple):
+    """Replace the finalized levels of features (KIP-584); those that are not in ``levels`` have never been changed.
+
+    ``epoch``: how often levels were changed.
+    """
+
+    epoch: int
+    levels: Mapping[str, int]
+
+
 class LeaderEpochsBumped(NamedTuple):
     """Every partition gets the next leader epoch: the log may have lost its tail in a crash."""
 
@@ -298,6 +308,7 @@ Change = (
     | QuotasStored
     | ScramCredentialStored
     | ScramCredentialRemoved
+    | FeaturesFinalized
     | LeaderEpochsBumped
     | GroupStored
     | GroupRemoved

@@ -639,14 +639,14 @@ OURS: dict[str, tuple[str, ErrorCode, str]] = {
     "broker: threads grow": (
         _CLUMSY,
         ErrorCode.INVALID_REQUEST,
-        "Dynamic thread count update validation failed for num.io.threads=999, value should not be greater than double"
-        " the current value 8",
+        "Dynamic thread count update validation failed for num.io.threads=999, value should not be greater than"
+        " double the current value 8",
     ),
     "broker: threads shrink": (
         _CLUMSY,
         ErrorCode.INVALID_REQUEST,
-        "Dynamic thread count update validation failed for num.io.threads=1, value should be at least half the current"
-        " value 8",
+        "Dynamic thread count update validation failed for num.io.threads=1, value should be at least half the"
+        " current value 8",
     ),
     "broker: cleaner threads": (
         _CLUMSY,
