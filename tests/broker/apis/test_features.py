@@ -3,12 +3,13 @@
 Apache Kafka 4.3.1 answers the same requests so: tests/interop/test_features.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support.answers import refusals, request
 from support.calls import fresh, make_topic
-from support.process import BrokerProcess
+from support.process import BrokerProcess, running
 from support.transaction_steps import Speaker
 from support.wire import Wire
 
@@ -20,6 +21,19 @@ from barnabas.protocol.messages.consumer_groups import ConsumerGroupDescribeRequ
 T, G = "transaction.version", "group.version"
 UPGRADE, SAFE, UNSAFE = 1, 2, 3
 INITIAL = {"group.version": 1, "metadata.version": 30, "transaction.version": 2}
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    """A broker for each test: the others go on with the levels that a cluster begins with."""
+    with running(tmp_path / "data") as process:
+        yield process
+
+
+@pytest.fixture
+def wire(broker: BrokerProcess) -> Iterator[Wire]:
+    with Wire(broker.port) as connection:
+        yield connection
 
 
 def told(wire: Wire) -> ApiVersionsResponse:

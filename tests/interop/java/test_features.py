@@ -48,8 +48,8 @@ def test_an_upgrade_does_not_lower(run: Tools) -> None:
     refused = run("kafka-features upgrade --feature transaction.version=1")
     assert refused.status == 1
     assert (refused.lines + refused.errors)[0] == (
-        "Could not upgrade transaction.version to 1. The update failed for all features since the following feature had"
-        " an error: Invalid update version 1 for feature transaction.version. Can't downgrade the version of this"
+        "Could not upgrade transaction.version to 1. The update failed for all features since the following feature"
+        " had an error: Invalid update version 1 for feature transaction.version. Can't downgrade the version of this"
         " feature without setting the upgrade type to either safe or unsafe downgrade."
     )
 
