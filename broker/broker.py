@@ -18,6 +18,7 @@ from ..storage.layout import folders
 from ..storage.sync_job import Done, Syncable
 from .config import BrokerConfig, Given, GroupConfig
 from .dispatch import Dispatcher
+from .features import Features
 from .groups import GroupCoordinator, GroupCoordinatorConfig, GroupTimes
 from .net.listener import Server
 from .partitions.cleaning import Cleaning
@@ -74,6 +75,7 @@ class Broker:
     stored_configs: StoredConfigs
     client_quotas: ClientQuotas
     scram_credentials: ScramCredentials
+    features: Features
     topics: Topics
     retention: Retention
     cleaning: Cleaning
@@ -111,6 +113,7 @@ class Broker:
             self.stored_configs = StoredConfigs(self.catalog)
             self.client_quotas = ClientQuotas(self.catalog)
             self.scram_credentials = ScramCredentials(self.catalog)
+            self.features = Features(self.catalog)
             stored = self.stored_configs.dynamics(self.node_id)
             settings = StartupSettings(self.config, stored, self.data_dir.path)
             self.config = settings.config()

@@ -48,7 +48,7 @@ def change(levels: Mapping[str, str | None], validate_only: bool) -> None:
             raise ApiError(
                 ErrorCode.INVALID_CONFIG,
                 f"Cannot set the log level of {name} to {level} as it is not a supported log level."
-                f" Valid log levels are {', '.join(LEVELS)}",
+                f" Valid log levels are {', '.join(sorted(LEVELS))}",
             )
         if level is None and name == ROOT:
             raise ApiError(ErrorCode.INVALID_REQUEST, f"Removing the log level of the {ROOT} logger is not allowed")

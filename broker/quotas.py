@@ -22,6 +22,10 @@ _CLIENT_KEYS: Mapping[str, int | None] = {
     "controller_mutation_rate": None,
 }
 _IP_KEYS: Mapping[str, int | None] = {"connection_creation_rate": INT_MAX}
+# The order in which Kafka lists the quotas of an entity that were set at once: that of a Java HashMap, which is
+# another one when there are four. Suites compare the lists.
+_LISTED_UP_TO_THREE = ("consumer_byte_rate", "controller_mutation_rate", "request_percentage", "producer_byte_rate")
+_LISTED_ALL_FOUR = ("producer_byte_rate", "consumer_byte_rate", "controller_mutation_rate", "request_percentage")
 # Kafka's tolerance for what should be a whole number.
 _WHOLE = 1e-6
 
@@ -53,8 +57,8 @@ class ClientQuotas:
         self._quotas = dict(catalog.quotas())
 
     def find(self, wanted: QuotaFilter) -> Iterator[tuple[QuotaEntity, Mapping[str, float]]]:
-        """Yield the entities that have quotas and match."""
-        return ((entity, quotas) for entity, quotas in self._quotas.items() if wanted.matches(entity))
+        """Yield the entities that have quotas and match; the quotas of each stand in Kafka's order."""
+        return ((entity, _listed(quotas)) for entity, quotas in self._quotas.items() if wanted.matches(entity))
 
     def alter(self, entity: QuotaEntity, changes: Mapping[str, float | None], validate_only: bool) -> None:
         """Set quotas of an entity; None removes one. Raises ApiError: INVALID_REQUEST; CatalogError."""
@@ -71,6 +75,11 @@ class ClientQuotas:
             self._quotas[entity] = kept
         else:
             del self._quotas[entity]
+
+
+def _listed(quotas: Mapping[str, float]) -> Mapping[str, float]:
+    order = _LISTED_ALL_FOUR if len(quotas) == len(_LISTED_ALL_FOUR) else _LISTED_UP_TO_THREE
+    return {key: quotas[key] for key in (*order, *_IP_KEYS) if key in quotas}
 
 
 def _keys_of(entity: QuotaEntity) -> Mapping[str, int | None]:

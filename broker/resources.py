@@ -16,6 +16,7 @@ from .config import (
     BROKER_SETTINGS,
     CLIENT_METRICS_SETTINGS,
     GROUP_SETTINGS,
+    MIN_INSYNC_REPLICAS,
     TOPIC_SETTINGS,
     BrokerConfig,
     ClientMetricsConfig,
@@ -24,7 +25,10 @@ from .config import (
     Dynamic,
     Dynamics,
     GroupConfig,
+    InvalidValue,
     Setting,
+    base_name,
+    broker_setting,
     check_change,
     check_dynamic,
     keep_fitting,
@@ -43,6 +47,8 @@ VALUE_LENGTH_MAX = 32767
 _OF_A_LISTENER = re.compile(
     r"listener\.name\.[^.]*\.(?!(?:max\.connections|max\.connection\.creation\.rate|num\.network\.threads)$).*"
 )
+# What Kafka replaces in a running broker only listener by listener (SslConfigs.RECONFIGURABLE_CONFIGS).
+_STORES = ("ssl.keystore.", "ssl.key.password", "ssl.truststore.")
 
 
 class ResourceType(IntEnum):
@@ -126,37 +132,41 @@ class Resource(Protocol):
         ...
 
 
-def find(broker: Broker, resource_type: int, name: str) -> Resource:
-    """Return the resource. Raises ApiError for a type that has none, and for a name that it cannot have."""
+def find(broker: Broker, resource_type: int, name: str, to_alter: bool = False) -> Resource:
+    """Return the resource, to describe or ``to_alter`` it: Kafka says the same in other words then.
+
+    Raises ApiError for a type that has none, and for a name that it cannot have.
+    """
     match resource_type:
         case ResourceType.TOPIC:
             return _Topic(broker, name)
         case ResourceType.BROKER:
-            if name:
-                check_broker_id(broker, name, " or empty string")
+            if name and to_alter:
+                check_node_id(broker, name, "Unexpected broker id, expected {}, but received {}", "Node")
+            elif name:
+                check_node_id(broker, name, "Unexpected broker id, expected {} or empty string, but received {}")
             return _Broker(broker, name)
         case ResourceType.GROUP:
             if not name:
-                raise ApiError(ErrorCode.INVALID_REQUEST, "Group name must not be empty")
+                message = "Default group resources are not allowed." if to_alter else "Group name must not be empty"
+                raise ApiError(ErrorCode.INVALID_REQUEST, message)
             return _Group(broker, name)
         case ResourceType.CLIENT_METRICS:
             if not name:
-                raise ApiError(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty")
+                what = "Subscription name can't be" if to_alter else "Client metrics subscription name must not be"
+                raise ApiError(ErrorCode.INVALID_REQUEST, f"{what} empty")
             return _ClientMetrics(broker, name)
     raise ApiError(ErrorCode.INVALID_REQUEST, f"Unknown resource type {resource_type}")
 
 
-def check_broker_id(broker: Broker, name: str, or_else: str = "") -> None:
-    """Raises ApiError unless ``name`` is this broker's id."""
+def check_node_id(broker: Broker, name: str, unexpected: str, what: str = "Broker") -> None:
+    """Raises ApiError unless ``name`` is this broker's id. ``unexpected``: the message, with room for both ids."""
     try:
         given = int(name)
     except ValueError:
-        raise ApiError(ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}") from None
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"{what} id must be an integer, but it is: {name}") from None
     if given != broker.node_id:
-        raise ApiError(
-            ErrorCode.INVALID_REQUEST,
-            f"Unexpected broker id, expected {broker.node_id}{or_else}, but received {name}",
-        )
+        raise ApiError(ErrorCode.INVALID_REQUEST, unexpected.format(broker.node_id, name))
 
 
 class _Topic:
@@ -202,7 +212,9 @@ class _Broker:
 
     @property
     def overrides(self) -> Mapping[str, str]:
-        return self._broker.stored_configs.of(ResourceType.BROKER, self._name)
+        if self._name:
+            return self._broker.stored_configs.of(ResourceType.BROKER, self._name)
+        return self._broker.config.of_all_brokers
 
     def entries(self) -> Iterable[ConfigEntry]:
         config = self._broker.config
@@ -216,15 +228,13 @@ class _Broker:
         )
         self._refuse(
             "These security configs can be dynamically updated only per-listener using the listener prefix",
-            [name for name in known if name.startswith("ssl.")],
+            [name for name in known if name.startswith(_STORES)],
         )
-        for name, setting in known.items():
+        for name, text in wanted.items():
             try:
-                setting.parse(wanted[name])
-            except ValueError as error:
-                raise ApiError(
-                    ErrorCode.INVALID_REQUEST, f"Invalid value {wanted[name]} for configuration {name}: {error}"
-                ) from None
+                broker_setting(name).parse(text)
+            except InvalidValue as error:
+                raise ApiError(ErrorCode.INVALID_REQUEST, error.message(base_name(name))) from None
         if not self._name:
             self._refuse(
                 "Cannot update these configs at default cluster level, broker id must be specified",
@@ -242,10 +252,20 @@ class _Broker:
         )
         if problem is not None:
             raise ApiError(ErrorCode.INVALID_REQUEST, problem)
+        self._check_min_insync_replicas(wanted)
+
+    def _check_min_insync_replicas(self, wanted: Mapping[str, str]) -> None:
+        """Refuse what Kafka's controller refuses where there are eligible leader replicas (KIP-966)."""
+        if self._name and wanted.get(MIN_INSYNC_REPLICAS) not in (None, self.overrides.get(MIN_INSYNC_REPLICAS)):
+            message = f"Broker-level {MIN_INSYNC_REPLICAS} cannot be altered while ELR is enabled."
+            raise ApiError(ErrorCode.INVALID_CONFIG, message)
+        if not self._name and MIN_INSYNC_REPLICAS not in wanted:
+            message = f"Cluster-level {MIN_INSYNC_REPLICAS} cannot be removed while ELR is enabled."
+            raise ApiError(ErrorCode.INVALID_CONFIG, message)
 
     def _refuse(self, reason: str, names: list[str]) -> None:
         if names:
-            raise ApiError(ErrorCode.INVALID_REQUEST, f"{reason}: {', '.join(sorted(names))}")
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"{reason}: [{', '.join(names)}]")
 
     def _dynamics(self, wanted: Mapping[str, str]) -> Dynamics:
         dynamic = self._broker.config.dynamic
@@ -253,6 +273,10 @@ class _Broker:
 
     async def configure(self, wanted: Mapping[str, str], validate_only: bool = False) -> None:
         broker = self._broker
+        if not self._name and wanted[MIN_INSYNC_REPLICAS] == self.overrides[MIN_INSYNC_REPLICAS]:
+            # What was not changed goes on following the value that the broker is started with.
+            stored = broker.stored_configs.of(ResourceType.BROKER, "")
+            wanted = {name: text for name, text in wanted.items() if name != MIN_INSYNC_REPLICAS or name in stored}
         config = broker.config.changed(self._dynamics(wanted))
         try:
             # A listener that moves is opened by the next start, which must not fail then.
@@ -315,6 +339,11 @@ class _ClientMetrics(_Stored):
                 ErrorCode.INVALID_REQUEST,
                 f"Invalid value {interval} for interval.ms, interval must be between 100 and 3600000 (1 hour)",
             )
+        try:
+            CLIENT_METRICS_SETTINGS["match"].parse(wanted.get("match", ""))
+        except InvalidValue:
+            message = f"Illegal client matching pattern: {wanted['match']}"
+            raise ApiError(ErrorCode.INVALID_CONFIG, message) from None
         try:
             ClientMetricsConfig(wanted)
         except ConfigError as error:

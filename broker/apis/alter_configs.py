@@ -25,7 +25,7 @@ from ..config import ConfigType, Setting
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..registry import handles
-from ..resources import VALUE_LENGTH_MAX, Resource, ResourceType, check_broker_id, find
+from ..resources import VALUE_LENGTH_MAX, Resource, ResourceType, check_node_id, find
 
 _TYPES_SINCE = 1
 
@@ -72,7 +72,7 @@ async def alter_configs(request: AlterConfigsRequest, context: Context) -> Alter
         steps = _check_steps(
             [_Step(config.name, Operation.SET, config.value) for config in asked.configs], is_repeated
         )
-        resource = find(context.broker, asked.resource_type, asked.resource_name)
+        resource = find(context.broker, asked.resource_type, asked.resource_name, to_alter=True)
         wanted = {step.name: step.value for step in steps if step.value is not None}
         await _configure(resource, wanted, wanted, request.validate_only)
 
@@ -100,8 +100,8 @@ async def incremental_alter_configs(
         if asked.resource_type == ResourceType.BROKER_LOGGER:
             _change_levels(asked.resource_name, steps, request.validate_only, context)
             return
-        resource = find(context.broker, asked.resource_type, asked.resource_name)
-        wanted = _changed(resource.overrides, steps, resource.settings)
+        resource = find(context.broker, asked.resource_type, asked.resource_name, to_alter=True)
+        wanted = _changed(resource.overrides, steps, resource.settings, asked.resource_type == ResourceType.BROKER)
         changed = {step.name for step in steps}
         await _configure(resource, wanted, changed, request.validate_only)
 
@@ -157,7 +157,9 @@ async def _configure(
         await resource.configure(wanted, validate_only)
 
 
-def _changed(overrides: Mapping[str, str], steps: Iterable[_Step], settings: Mapping[str, Setting]) -> dict[str, str]:
+def _changed(
+    overrides: Mapping[str, str], steps: Iterable[_Step], settings: Mapping[str, Setting], of_a_broker: bool
+) -> dict[str, str]:
     """Return the overrides after the steps. Raises ApiError: INVALID_CONFIG to append to what is no list."""
     changed = dict(overrides)
     for name, operation, value in steps:
@@ -169,7 +171,12 @@ def _changed(overrides: Mapping[str, str], steps: Iterable[_Step], settings: Map
             setting = settings.get(name)
             if setting is None or setting.type is not ConfigType.LIST:
                 verb = Operation(operation).name
-                raise ApiError(ErrorCode.INVALID_CONFIG, f"Can't {verb} to key {name} because its type is not LIST.")
+                message = f"Can't {verb} to key {name} because its type is not LIST."
+                if of_a_broker and setting is None:
+                    message = f"Unknown config name: {name}"
+                elif of_a_broker:
+                    message = f"Config value {verb.lower()} is not allowed for config key: {name}"
+                raise ApiError(ErrorCode.INVALID_CONFIG, message)
             present = changed.get(name)
             if present is None:
                 present = setting.format(setting.default)
@@ -194,7 +201,7 @@ def _items(text: str) -> list[str]:
 def _change_levels(broker_id: str, steps: Iterable[_Step], validate_only: bool, context: Context) -> None:
     if not broker_id:
         raise ApiError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
-    check_broker_id(context.broker, broker_id)
+    check_node_id(context.broker, broker_id, "Unexpected node id. Expected {}, but received {}")
     for step in steps:
         if step.operation not in (Operation.SET, Operation.DELETE):
             verb = Operation(step.operation).name

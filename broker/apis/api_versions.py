@@ -10,7 +10,7 @@ from ...protocol.messages.api_versions import (
     SupportedFeatureKey,
 )
 from ..context import Context
-from ..features import FEATURES, FINALIZED_EPOCH
+from ..features import FEATURES
 from ..registry import handles
 
 _FEATURES_THAT_MAY_BE_OFF_SINCE = 4
@@ -19,7 +19,8 @@ _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 @handles(
     ApiVersionsRequest,
-    leaves_out="the features so far are metadata.version and group.version; others come with what they switch on",
+    leaves_out="the features are metadata.version, group.version and transaction.version; others come with what they"
+    " switch on",
 )
 def api_versions(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
     """Answer from the registry; features that may be off are for clients that understand that (KAFKA-17492)."""
@@ -28,6 +29,7 @@ def api_versions(request: ApiVersionsRequest, context: Context) -> ApiVersionsRe
         if not all(_SOFTWARE.fullmatch(text) for text in software):
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         context.session.software = software
+    features = context.broker.features
     return ApiVersionsResponse(
         api_keys=context.broker.dispatcher.api_versions(),
         supported_features=[
@@ -35,14 +37,14 @@ def api_versions(request: ApiVersionsRequest, context: Context) -> ApiVersionsRe
             for feature in FEATURES.values()
             if feature.min_version or context.api_version >= _FEATURES_THAT_MAY_BE_OFF_SINCE
         ],
-        finalized_features_epoch=FINALIZED_EPOCH,
+        finalized_features_epoch=features.epoch,
         finalized_features=[
             FinalizedFeatureKey(
                 name=feature.name,
-                max_version_level=feature.finalized_version,
-                min_version_level=feature.finalized_version,
+                max_version_level=features.level(feature),
+                min_version_level=features.level(feature),
             )
             for feature in FEATURES.values()
-            if feature.finalized_version
+            if features.level(feature)
         ],
     )

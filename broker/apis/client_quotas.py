@@ -96,6 +96,12 @@ def _entity_data(entity: QuotaEntity) -> list[EntityData]:
     return [EntityData(entity_type=kind, entity_name=name) for kind, name in entity]
 
 
+def _shown(entity: QuotaEntity) -> str:
+    """Return the entity as Kafka prints it."""
+    parts = ", ".join(f"{kind}={'null' if name is None else name}" for kind, name in entity)
+    return f"ClientQuotaEntity(entries={{{parts}}})"
+
+
 def _refused(request: AlterClientQuotasRequest, code: ErrorCode) -> AlterClientQuotasResponse:
     return AlterClientQuotasResponse(
         entries=[
@@ -119,10 +125,10 @@ async def alter_client_quotas(request: AlterClientQuotasRequest, context: Contex
         result = AlterClientQuotasResponseEntryData(error_message=None, entity=_entity_data(entity))
         try:
             if times_named[entity] > 1:
-                raise ApiError(ErrorCode.INVALID_REQUEST, f"Ignoring duplicate entity {dict(entity)}")
+                raise ApiError(ErrorCode.INVALID_REQUEST, f"Ignoring duplicate entity {_shown(entity)}")
             changes = {op.key: None if op.remove else op.value for op in entry.ops}
             if len(changes) < len(entry.ops):
-                raise ApiError(ErrorCode.INVALID_REQUEST, f"Duplicate quota key for the entity {dict(entity)}")
+                raise ApiError(ErrorCode.INVALID_REQUEST, f"Duplicate quota key for the entity {_shown(entity)}")
             context.broker.client_quotas.alter(entity, changes, request.validate_only)
         except Exception as error:
             result.error_code, result.error_message = code_for(error), message_for(error)

@@ -84,49 +84,62 @@ def describe_quorum(request: DescribeQuorumRequest, context: Context) -> Describ
 
 @handles(
     UpdateFeaturesRequest,
-    leaves_out="metadata.version stands at 4.3, group.version at 1; neither can be lowered, and there are no others",
+    leaves_out="metadata.version stands at 4.3; of the others there are group.version and transaction.version",
 )
-def update_features(request: UpdateFeaturesRequest, context: Context) -> UpdateFeaturesResponse:
-    """Accept levels that are what they are (FeatureControlManager); none can be changed, so nothing is kept."""
-    for update in request.feature_updates:
-        reason = _refusal(update, context.api_version)
-        if reason:
+async def update_features(request: UpdateFeaturesRequest, context: Context) -> UpdateFeaturesResponse:
+    """Finalize other levels, all or none (FeatureControlManager). A feature that is named twice gets the last one."""
+    broker = context.broker
+    updates = {update.feature: update for update in request.feature_updates}
+    for update in updates.values():
+        fault = _fault(update, context)
+        if fault:
             return UpdateFeaturesResponse(
                 error_code=ErrorCode.INVALID_UPDATE_VERSION,
-                error_message="The update failed for all features since the following feature had an error: "
-                f"Invalid update version {update.max_version_level} for feature {update.feature}. {reason}",
+                error_message=f"The update failed for all features since the following feature had an error: {fault}",
             )
-    results = request.feature_updates if context.api_version <= _RESULTS_UNTIL else ()
+    if not request.validate_only:
+        broker.features.finalize({name: update.max_version_level for name, update in updates.items()})
+        await broker.synced()
+    results = updates if context.api_version <= _RESULTS_UNTIL else ()
     return UpdateFeaturesResponse(
         error_message=None,
-        results=[UpdatableFeatureResult(feature=update.feature, error_message=None) for update in results],
+        results=[UpdatableFeatureResult(feature=name, error_message=ErrorCode.NONE.name) for name in results],
     )
 
 
-def _refusal(update: FeatureUpdateKey, version: int) -> str:
-    """Return what is wrong about an update, nothing if it changes nothing."""
-    upgrade_type = update.upgrade_type
-    if version == 0:
-        upgrade_type = _SAFE_DOWNGRADE if update.allow_downgrade else _UPGRADE
-    wanted = update.max_version_level
+def _fault(update: FeatureUpdateKey, context: Context) -> str:
+    """Return what is wrong about an update in Kafka's words, nothing if nothing is."""
+    wanted, feature = update.max_version_level, FEATURES.get(update.feature)
+    upgrade_type = update.upgrade_type  # _UPGRADE in v0, whose allow_downgrade Kafka no longer heeds
+    controller = f"Local controller {context.broker.node_id}"
+    reason = ""
     if upgrade_type not in (_UPGRADE, _SAFE_DOWNGRADE, _UNSAFE_DOWNGRADE):
-        return "The controller does not support the given upgrade type."
-    if wanted < 0:
-        return "A feature version cannot be less than 0."
-    feature = FEATURES.get(update.feature)
-    if feature is None:
-        return "Local controller does not support this feature."
-    if wanted != 0 and not feature.min_version <= wanted <= feature.max_version:
-        return f"Local controller only supports versions {feature.min_version}-{feature.max_version}"
-    if wanted < feature.finalized_version:
+        reason = "The controller does not support the given upgrade type."
+    elif wanted < 0:
+        reason = "A feature version cannot be less than 0."
+    elif feature is None:
+        reason = f"{controller} does not support this feature."
+    elif not feature.min_version <= wanted <= feature.max_version:
+        reason = f"{controller} only supports versions {feature.min_version}-{feature.max_version}"
+    elif wanted < context.broker.features.level(feature):
         if upgrade_type == _UPGRADE:
-            return (
+            reason = (
                 "Can't downgrade the version of this feature without setting the upgrade type to either safe or"
                 " unsafe downgrade."
             )
-        what = "of metadata.version" if feature is METADATA_VERSION else "of this feature"
-        return f"A downgrade {what} is not supported."
-    return ""
+        elif feature is METADATA_VERSION:
+            return _metadata_downgrade(context.broker.features.level(feature), wanted, upgrade_type)
+    elif wanted > context.broker.features.level(feature) and upgrade_type != _UPGRADE:
+        reason = "Can't downgrade to a newer version."
+    return f"Invalid update version {wanted} for feature {update.feature}. {reason}" if reason else ""
+
+
+def _metadata_downgrade(present: int, wanted: int, upgrade_type: int) -> str:
+    if upgrade_type == _UNSAFE_DOWNGRADE:
+        reason = "Unsafe metadata downgrade is not supported in this version."
+    else:
+        reason = "Refusing to perform the requested downgrade because it might delete metadata information."
+    return f"Unsupported metadata.version downgrade from {present} to {wanted}. {reason}"
 
 
 @handles(

@@ -18,7 +18,7 @@ from ..config import ConfigEntry, ConfigSource
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..registry import handles
-from ..resources import ResourceType, check_broker_id, find
+from ..resources import ResourceType, check_node_id, find
 
 
 def _refused(request: DescribeConfigsRequest, code: ErrorCode) -> DescribeConfigsResponse:
@@ -62,7 +62,7 @@ def _entries(resource: DescribeConfigsResource, context: Context) -> Iterable[Co
     if resource.resource_type == ResourceType.BROKER_LOGGER:
         if not name:
             raise ApiError(ErrorCode.INVALID_REQUEST, "Broker id must not be empty")
-        check_broker_id(broker, name)
+        check_node_id(broker, name, "Unexpected broker id, expected {} but received {}")
         return loggers.entries()
     return find(broker, resource.resource_type, name).entries()
 

@@ -21,6 +21,7 @@ from ...storage.errors import CatalogError
 from ..authorized import GROUP_OPERATIONS, NOT_ASKED
 from ..context import Context
 from ..errors import ApiError
+from ..features import GROUP_VERSION
 from ..groups import DescribedConsumerGroup, HeartbeatRequest, Partitions
 from ..registry import Answer, handles
 
@@ -62,7 +63,8 @@ def consumer_group_heartbeat(request: ConsumerGroupHeartbeatRequest, context: Co
 
 def _is_enabled(context: Context) -> bool:
     """Say whether clients may use the consumer protocol. Its APIs are advertised in any case, as in Kafka."""
-    return "consumer" in context.broker.config.list(_PROTOCOLS)
+    broker = context.broker
+    return "consumer" in broker.config.list(_PROTOCOLS) and broker.features.level(GROUP_VERSION) > 0
 
 
 def _read(request: ConsumerGroupHeartbeatRequest, context: Context) -> HeartbeatRequest:

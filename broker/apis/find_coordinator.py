@@ -34,7 +34,7 @@ def find_coordinator(request: FindCoordinatorRequest, context: Context) -> FindC
     keys = request.coordinator_keys if is_batched else [request.key]
     state_topic = _STATE_TOPICS.get(request.key_type)
     if state_topic is None:
-        kind = "share groups" if request.key_type == SHARE else "this key type"
+        kind = "share groups" if request.key_type == SHARE else f"coordinators of type {request.key_type}"
         response = _refused(request, ErrorCode.INVALID_REQUEST)
         response.error_message = f"{kind} are not supported"
         for coordinator in response.coordinators:

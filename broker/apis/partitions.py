@@ -79,9 +79,7 @@ def _check_increase(topic: Topic, asked: CreatePartitionsTopic, node_id: int) ->
         )
     additional = asked.count - present
     if additional > PARTITIONS_PER_REQUEST_MAX:
-        raise ApiError(
-            ErrorCode.POLICY_VIOLATION, f"a request can make {PARTITIONS_PER_REQUEST_MAX} partitions at most"
-        )
+        raise ApiError(ErrorCode.POLICY_VIOLATION, "Excessively large number of partitions per request.")
     if asked.assignments is None:
         return
     if len(asked.assignments) != additional:
@@ -190,7 +188,11 @@ def elect_leaders(request: ElectLeadersRequest, context: Context) -> ElectLeader
     To ask about all of them is to ask which did not have it: none.
     """
     if request.election_type not in (_PREFERRED, _UNCLEAN):
-        raise ApiError(ErrorCode.INVALID_REQUEST, f"Unknown election type {request.election_type}")
+        refused = _election_refused(request, ErrorCode.INVALID_REQUEST)
+        for topic in refused.replica_election_results:
+            for partition in topic.partition_result:
+                partition.error_message = f"Unknown election type {request.election_type}"
+        return refused
 
     def elect(topic: str, index: int) -> PartitionResult:
         code, message = ErrorCode.ELECTION_NOT_NEEDED, "Leader election not needed for topic partition."

@@ -19,6 +19,9 @@ from ...protocol.messages.scram_credentials import (
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..registry import handles
+from ..security.scram import ScramCredentials
+
+Alteration = ScramCredentialDeletion | ScramCredentialUpsertion
 
 
 @handles(DescribeUserScramCredentialsRequest)
@@ -68,25 +71,50 @@ def _refused(request: AlterUserScramCredentialsRequest, code: ErrorCode) -> Alte
 async def alter_user_scram_credentials(
     request: AlterUserScramCredentialsRequest, context: Context
 ) -> AlterUserScramCredentialsResponse:
-    """Delete and store credentials, one per user and request (Kafka's ScramControlManager)."""
+    """Delete and store credentials, one per user and request (Kafka's ScramControlManager).
+
+    A user's first alteration that is wrong in itself decides what the user is told; a second one that is not is
+    DUPLICATE_RESOURCE, and then none of them counts. Users that succeed come first in the answer.
+    """
     credentials = context.broker.scram_credentials
-    alterations: list[ScramCredentialDeletion | ScramCredentialUpsertion] = [*request.deletions, *request.upsertions]
-    times_named = Counter(altered.name for altered in alterations)
-    results = {name: AlterUserScramCredentialsResult(user=name, error_message=None) for name in times_named}
+    alterations: list[Alteration] = [*request.deletions, *request.upsertions]
+    accepted: dict[str, Alteration] = {}
+    refused: dict[str, Exception] = {}
     for altered in alterations:
+        user = altered.name
+        if user in refused:
+            continue
         try:
-            if times_named[altered.name] > 1:
+            if user in accepted:
                 raise ApiError(
                     ErrorCode.DUPLICATE_RESOURCE, "A user credential cannot be altered twice in the same request"
                 )
             if isinstance(altered, ScramCredentialDeletion):
-                credentials.delete(altered.name, altered.mechanism)
+                credentials.check_deletion(user, altered.mechanism)
             else:
-                credentials.store(
-                    altered.name, altered.mechanism, altered.iterations, altered.salt, altered.salted_password
-                )
+                credentials.check_upsertion(user, altered.mechanism, altered.iterations)
+            accepted[user] = altered
+        except ApiError as error:
+            accepted.pop(user, None)
+            refused[user] = error
+    results = []
+    for user, altered in accepted.items():
+        try:
+            _apply(altered, credentials)
+            results.append(AlterUserScramCredentialsResult(user=user, error_message=None))
         except Exception as error:
-            result = results[altered.name]
-            result.error_code, result.error_message = code_for(error), message_for(error)
+            refused[user] = error
+    results += [
+        AlterUserScramCredentialsResult(user=user, error_code=code_for(error), error_message=message_for(error))
+        for user, error in refused.items()
+    ]
     await context.broker.synced()
-    return AlterUserScramCredentialsResponse(results=list(results.values()))
+    return AlterUserScramCredentialsResponse(results=results)
+
+
+def _apply(altered: Alteration, credentials: ScramCredentials) -> None:
+    """Raises CatalogError."""
+    if isinstance(altered, ScramCredentialDeletion):
+        credentials.delete(altered.name, altered.mechanism)
+    else:
+        credentials.store(altered.name, altered.mechanism, altered.iterations, altered.salt, altered.salted_password)

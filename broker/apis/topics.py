@@ -21,7 +21,7 @@ from ..config import ConfigError, TopicConfig, validate_topic_overrides
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..partitions.assignment import check_assignment
-from ..partitions.topics import CLUSTER_METADATA_TOPIC, PARTITIONS_PER_REQUEST_MAX
+from ..partitions.topics import CLUSTER_METADATA_TOPIC, PARTITIONS_PER_REQUEST_MAX, UNHOSTED
 from ..registry import handles
 
 _BY_ID_SINCE = 6
@@ -54,7 +54,7 @@ async def create_topics(request: CreateTopicsRequest, context: Context) -> Creat
             if room < 0:
                 raise ApiError(
                     ErrorCode.POLICY_VIOLATION,
-                    f"a request can make {PARTITIONS_PER_REQUEST_MAX} partitions at most",
+                    "Excessively large number of partitions per request.",
                 )
             results.append(_create(asked, count, request.validate_only, context))
         except Exception as error:
@@ -75,7 +75,7 @@ def _check(asked: CreatableTopic, context: Context) -> int:
     if asked.replication_factor == 0 or asked.replication_factor < _DEFAULT:
         raise ApiError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
-            "Replication factor must be larger than 0, or -1 to use the default.",
+            "Replication factor must be larger than 0, or -1 to use the default value.",
         )
     wanted = asked.replication_factor
     if wanted == _DEFAULT:
@@ -83,7 +83,8 @@ def _check(asked: CreatableTopic, context: Context) -> int:
     if wanted > 1:
         raise ApiError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
-            f"Unable to replicate the partition {wanted} time(s): there is 1 broker.",
+            f"Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} cannot be"
+            " reached because only 1 broker(s) are registered.",
         )
     if asked.num_partitions == 0 or asked.num_partitions < _DEFAULT:
         raise ApiError(ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.")
@@ -93,11 +94,12 @@ def _check(asked: CreatableTopic, context: Context) -> int:
 
 
 def _check_assignments(asked: CreatableTopic, node_id: int) -> int:
-    if asked.replication_factor != _DEFAULT or asked.num_partitions != _DEFAULT:
-        raise ApiError(
-            ErrorCode.INVALID_REQUEST,
-            "A manual partition assignment was specified, but partitions or replication factor were not -1.",
-        )
+    for what, given in (("replication factor", asked.replication_factor), ("numPartitions", asked.num_partitions)):
+        if given != _DEFAULT:
+            raise ApiError(
+                ErrorCode.INVALID_REQUEST,
+                f"A manual partition assignment was specified, but {what} was not set to -1.",
+            )
     indexes = [assignment.partition_index for assignment in asked.assignments]
     if sorted(indexes) != list(range(len(indexes))):
         raise ApiError(
@@ -166,7 +168,7 @@ async def delete_topics(request: DeleteTopicsRequest, context: Context) -> Delet
             if name is None and topic_id == ZERO_UUID:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "Neither topic name nor id were specified.")
             if times > 1:
-                raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name or id.")
+                raise ApiError(ErrorCode.INVALID_REQUEST, f"Duplicate topic {'id' if name is None else 'name'}.")
             topic = broker.topics.find(name, topic_id)
             if {(topic.name, ZERO_UUID), (None, topic.topic_id)} <= times_named.keys():
                 raise ApiError(
@@ -175,8 +177,8 @@ async def delete_topics(request: DeleteTopicsRequest, context: Context) -> Delet
             result.name, result.topic_id = topic.name, topic.topic_id
             broker.topics.delete([topic.name])
         except Exception as error:
-            result.error_code = code_for(error)
-            result.error_message = message_for(error)
+            code = code_for(error)
+            result.error_code, result.error_message = code, message_for(error) or UNHOSTED.get(code)
         results.append(result)
     await broker.synced()
     return DeleteTopicsResponse(responses=results)

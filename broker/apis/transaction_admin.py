@@ -20,6 +20,7 @@ from ...protocol.messages.transaction_admin import (
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
 from ..partitions.internal import CONSUMER_OFFSETS, partition_for
+from ..partitions.topics import UNHOSTED
 from ..patterns import compiled
 from ..registry import handles
 from ..transactions import TransactionState as State
@@ -143,4 +144,6 @@ def _describe(topic: str, index: int, context: Context) -> PartitionResponse:
         ]
     except Exception as error:
         result.error_code, result.error_message = code_for(error), message_for(error)
+        if context.broker.topics.get(topic) is None:
+            result.error_message = result.error_message or UNHOSTED.get(code_for(error))
     return result

@@ -17,11 +17,11 @@ _NOT_NEGATIVE = at_least(0)
 Row = tuple[str, ConfigType, Value, Validator | None, Dynamic]
 
 
-def _rows(subject: str, *rows: Row) -> tuple[Setting, ...]:
+def _rows(subject: str, *rows: Row, is_internal: bool = False) -> tuple[Setting, ...]:
     """Return ``rows`` as settings whose documentation says what they are about, and that they do nothing."""
     documentation = f"Concerns {subject}; accepted and shown, without effect in Barnabas."
     return tuple(
-        Setting(name, type, default, documentation, validator, dynamic)
+        Setting(name, type, default, documentation, validator, dynamic, is_internal=is_internal)
         for name, type, default, validator, dynamic in rows
     )
 
@@ -208,8 +208,6 @@ _SASL = _rows(
         PER_BROKER,
     ),
     ("authorizer.class.name", STRING, "", None, READ_ONLY),
-    ("super.users", STRING, "", None, READ_ONLY),
-    ("allow.everyone.if.no.acl.found", BOOLEAN, False, None, READ_ONLY),
     ("client.quota.callback.class", CLASS, None, None, READ_ONLY),
     ("delegation.token.secret.key", PASSWORD, None, None, READ_ONLY),
     ("delegation.token.max.lifetime.ms", LONG, 604_800_000, _POSITIVE, READ_ONLY),
@@ -263,4 +261,31 @@ _SASL = _rows(
     ("security.providers", STRING, None, None, READ_ONLY),
 )
 
-ACCEPTED_TABLE = _KRAFT + _REPLICATION + _THREADS + _METRICS + _SHARE_STATE + _REMOTE + _TLS + _SASL
+# Kafka's authorizer reads these; Kafka itself does not know them and shows no more than their names.
+_AUTHORIZER = _rows(
+    "authorisation, which this version does not have",
+    ("super.users", ConfigType.UNKNOWN, None, None, CLUSTER_WIDE),
+    ("allow.everyone.if.no.acl.found", ConfigType.UNKNOWN, None, None, CLUSTER_WIDE),
+    is_internal=True,
+)
+
+_UNSTABLE = _rows(
+    "versions of APIs and features that a release of Kafka does not support yet",
+    ("unstable.api.versions.enable", BOOLEAN, False, None, READ_ONLY),
+    ("unstable.feature.versions.enable", BOOLEAN, False, None, READ_ONLY),
+    is_internal=True,
+)
+
+# Kafka's DynamicConfig: kafka-reassign-partitions sets them, and they are shown only where they are set.
+_THROTTLES = _rows(
+    "the copying of partitions between brokers and directories",
+    ("leader.replication.throttled.rate", LONG, None, _NOT_NEGATIVE, CLUSTER_WIDE),
+    ("follower.replication.throttled.rate", LONG, None, _NOT_NEGATIVE, CLUSTER_WIDE),
+    ("replica.alter.log.dirs.io.max.bytes.per.second", LONG, None, _NOT_NEGATIVE, CLUSTER_WIDE),
+    is_internal=True,
+)
+
+ACCEPTED_TABLE = (
+    *(_KRAFT + _REPLICATION + _THREADS + _METRICS + _SHARE_STATE + _REMOTE),
+    *(_TLS + _SASL + _AUTHORIZER + _UNSTABLE + _THROTTLES),
+)

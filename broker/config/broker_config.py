@@ -17,9 +17,9 @@ from .listeners import (
     parse_listeners,
     parse_protocol_map,
 )
-from .setting import ConfigSource, Dynamic, Setting, Value, custom
+from .setting import ConfigSource, ConfigType, Dynamic, Setting, Value
 from .sources import Given
-from .table import BROKER_SETTINGS, SYNONYMS, TOPIC_SETTINGS, unknown
+from .table import BROKER_SETTINGS, SYNONYMS, TOPIC_SETTINGS, base_name, broker_setting, unknown
 from .typed_access import TypedAccess
 
 
@@ -29,6 +29,8 @@ class Dynamics(NamedTuple):
     cluster: Mapping[str, str]
     own: Mapping[str, str]
 
+
+MIN_INSYNC_REPLICAS = "min.insync.replicas"
 
 # Where the values of the two layers are from, in words that follow "from".
 DYNAMIC_ORIGINS = ("the dynamic settings of all brokers", "the dynamic settings of this broker")
@@ -131,6 +133,16 @@ class BrokerConfig(TypedAccess):
         """What was set while brokers ran."""
         return self._dynamic
 
+    @property
+    def of_all_brokers(self) -> Mapping[str, str]:
+        """The dynamic settings that hold for all brokers.
+
+        ``min.insync.replicas`` is always one of them. A Kafka that knows eligible leader replicas (KIP-966) stores it
+        when it is set up, with the value that the broker has been given.
+        """
+        given, default = self._given.get(MIN_INSYNC_REPLICAS), BROKER_SETTINGS[MIN_INSYNC_REPLICAS].default
+        return {MIN_INSYNC_REPLICAS: str(default) if given is None else given.value, **self._dynamic.cluster}
+
     def changed(self, dynamic: "Dynamics") -> "BrokerConfig":
         """Return the settings with other dynamic ones. Raises ConfigError."""
         return BrokerConfig(self._given, dynamic)
@@ -145,12 +157,13 @@ class BrokerConfig(TypedAccess):
                 continue
             yield _entry(setting, setting.format(self._values[setting.name]), self.synonyms_of(setting.name))
         for name in sorted(self._set().keys() - BROKER_SETTINGS.keys()):
-            yield _entry(custom(name), None, self.synonyms_of(name))
+            synonyms = self.synonyms_of(name)
+            yield _entry(broker_setting(name), synonyms[0].value, synonyms)
 
     def cluster_entries(self) -> Iterator[ConfigEntry]:
         """Yield the dynamic settings that hold for all brokers, by name."""
-        for name, text in sorted(self._dynamic.cluster.items()):
-            setting = BROKER_SETTINGS.get(name) or custom(name)
+        for name, text in sorted(self.of_all_brokers.items()):
+            setting = broker_setting(name)
             value = setting.format(setting.parse(text))
             yield _entry(setting, value, (ConfigSynonym(name, value, ConfigSource.DYNAMIC_DEFAULT_BROKER),))
 
@@ -159,11 +172,12 @@ class BrokerConfig(TypedAccess):
 
         As in Kafka the list begins with the setting itself: what is stronger under another name is left out.
         """
-        names = SYNONYMS.get(name, (name,))
-        settings = [BROKER_SETTINGS.get(name) or custom(name) for name in names]
+        base = base_name(name)
+        names = SYNONYMS.get(name, (name,)) if base == name else (name, base)
+        settings = [broker_setting(name) for name in names]
         layers = (
             (ConfigSource.DYNAMIC_BROKER, self._dynamic.own),
-            (ConfigSource.DYNAMIC_DEFAULT_BROKER, self._dynamic.cluster),
+            (ConfigSource.DYNAMIC_DEFAULT_BROKER, self.of_all_brokers),
             (ConfigSource.STATIC_BROKER, {name: self._given[name].value for name in names if name in self._given}),
         )
         synonyms = [
@@ -244,7 +258,7 @@ def _entry(setting: Setting, value: str | None, synonyms: tuple[ConfigSynonym, .
         setting.name,
         value,
         synonyms[0].source if synonyms else ConfigSource.DEFAULT,
-        setting.dynamic is Dynamic.READ_ONLY,
+        setting.dynamic is Dynamic.READ_ONLY or setting.type is ConfigType.UNKNOWN,
         setting.sensitive,
         setting.type,
         setting.documentation,

@@ -383,5 +383,6 @@ COORDINATOR_TABLE = (
         600_000,
         "How often expired producer ids are looked for, in milliseconds.",
         at_least(1),
+        is_internal=True,
     ),
 )

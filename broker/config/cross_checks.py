@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from .server_table import connection_limits
 from .typed_access import TypedAccess
 
-# The settings that disagree, each with what is wrong about it in words that follow its value. Whichever of them
-# somebody set, the first before the others, is the one to complain about.
+# The settings that disagree, each with what is wrong about it: of a broker in words that follow its value, of a topic
+# or a group as Kafka's whole message. Whichever of them was set, the first before the others, is the one to blame.
 Finding = tuple[tuple[str, str], ...]
 
 _POOLS = (
@@ -103,26 +103,38 @@ def check_change(present: TypedAccess, changed: TypedAccess) -> Iterator[str]:
 
 
 def check_topic(config: TypedAccess) -> Iterator[Finding]:
-    """Yield what Kafka would refuse about a topic's settings taken together."""
-    yield from _in_order(config, "min.compaction.lag.ms", "max.compaction.lag.ms")
+    """Yield Kafka's message about a topic's settings taken together, for each of the settings that disagree."""
+    low, high = "min.compaction.lag.ms", "max.compaction.lag.ms"
+    if config.int(low) > config.int(high):
+        message = f"conflict topic config setting {low} ({config.int(low)}) > {high} ({config.int(high)})"
+        yield ((low, message), (high, message))
     if config.bool("remote.storage.enable"):
-        yield (("remote.storage.enable", "must be false: there is no tiered storage"),)
+        message = (
+            "Tiered Storage functionality is disabled in the broker."
+            " Topic cannot be configured with remote log storage."
+        )
+        yield (("remote.storage.enable", message),)
 
 
 def check_group(config: TypedAccess, broker: TypedAccess) -> Iterator[Finding]:
-    """Yield what Kafka would refuse about a group's settings, which keep the bounds that ``broker`` sets."""
+    """Yield Kafka's message about a group's settings, which keep the bounds that ``broker`` sets, and the bound."""
     timings = (*_TIMINGS, "assignment.interval.ms")
     bounded = [(kind, what) for kind in ("consumer", "share", "streams") for what in timings]
     for kind, what in (*bounded, *(("share", what) for what in _SHARE_LIMITS)):
-        name, value = f"{kind}.{what}", config.int(f"{kind}.{what}")
+        name = f"{kind}.{what}"
         low, high = broker.int(f"group.{kind}.min.{what}"), broker.int(f"group.{kind}.max.{what}")
-        if not low <= value <= high:
-            yield ((name, f"must be between group.{kind}.min.{what} ({low}) and .max ({high})"),)
-    most = broker.int("group.streams.max.standby.replicas")
-    if config.int("streams.num.standby.replicas") > most:
-        yield (("streams.num.standby.replicas", f"must be at most group.streams.max.standby.replicas ({most})"),)
+        if config.int(name) < low:
+            yield ((name, f"{name} must be greater than or equal to group.{kind}.min.{what} ({low})"),)
+        if config.int(name) > high:
+            yield ((name, f"{name} must be less than or equal to group.{kind}.max.{what} ({high})"),)
+    name, most = "streams.num.standby.replicas", broker.int("group.streams.max.standby.replicas")
+    if config.int(name) > most:
+        yield ((name, f"{name} must be less than or equal to group.streams.max.standby.replicas ({most})"),)
     for kind in ("consumer", "share", "streams"):
-        yield from _in_order(config, f"{kind}.heartbeat.interval.ms", f"{kind}.session.timeout.ms", strictly=True)
+        session, heartbeat = f"{kind}.session.timeout.ms", f"{kind}.heartbeat.interval.ms"
+        if config.int(session) <= config.int(heartbeat):
+            message = f"{session} must be greater than {heartbeat} ({config.int(heartbeat)})"
+            yield ((session, message), (heartbeat, message))
 
 
 def _check_group_bounds(config: TypedAccess, kind: str) -> Iterator[Finding]:

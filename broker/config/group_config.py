@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from .broker_config import BrokerConfig
 from .cross_checks import check_group
 from .entries import ConfigSynonym
-from .errors import ConfigError, wrong
+from .errors import ConfigError
 from .overrides import Overrides
 from .setting import ConfigSource, Setting, Value
 from .table import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS
@@ -20,20 +20,19 @@ class GroupConfig(Overrides):
         """Put ``overrides`` over the settings of ``broker``. Raises ConfigError."""
         self._broker = broker
         defaults = {setting.name: _default(setting, broker) for setting in GROUP_SETTINGS.values()}
-        super().__init__(GROUP_SETTINGS, overrides, defaults, ConfigSource.GROUP)
-        problems = {}
+        super().__init__(GROUP_SETTINGS, overrides, defaults, ConfigSource.GROUP, "group")
+        problems: dict[str, str] = {}
         for finding in check_group(self, broker):
             blamed = next((blamed for blamed in finding if blamed[0] in overrides), None)
-            if blamed is not None:
-                problems[blamed[0]] = wrong(blamed[0], overrides[blamed[0]], "", blamed[1])
+            if blamed is not None and blamed[0] not in problems:
+                problems[blamed[0]] = blamed[1]
         if problems:
-            raise ConfigError((problems[name] for name in sorted(problems)), sorted(problems))
+            raise ConfigError(problems.values(), problems)
 
     def _synonyms(self, setting: Setting) -> tuple[ConfigSynonym, ...]:
         if setting.synonyms:
             return self._broker.synonyms_of(setting.synonyms[0].name)
-        # As in Kafka, where a group setting without a broker's behind it has the name that such a one would have.
-        return (ConfigSynonym(f"group.{setting.name}", setting.format(setting.default), ConfigSource.DEFAULT),)
+        return (ConfigSynonym(setting.name, setting.format(setting.default), ConfigSource.DEFAULT),)
 
 
 class ClientMetricsConfig(Overrides):
@@ -44,7 +43,7 @@ class ClientMetricsConfig(Overrides):
     def __init__(self, overrides: Mapping[str, str]) -> None:
         """Raises ConfigError."""
         defaults = {setting.name: setting.default for setting in CLIENT_METRICS_SETTINGS.values()}
-        super().__init__(CLIENT_METRICS_SETTINGS, overrides, defaults, ConfigSource.CLIENT_METRICS)
+        super().__init__(CLIENT_METRICS_SETTINGS, overrides, defaults, ConfigSource.CLIENT_METRICS, "client metrics")
 
 
 def _default(setting: Setting, broker: BrokerConfig) -> Value:

@@ -35,7 +35,14 @@ GROUP_TABLE = (
         STRING,
         "latest",
         "Where a share group begins: earliest, latest, or by_duration:PnDTnHnMnS before now.",
-        Validator(lambda value: bool(_OFFSET_RESET.fullmatch(value)), ": earliest, latest or by_duration:PnDTnHnMnS"),
+        Validator(
+            lambda value: bool(_OFFSET_RESET.fullmatch(value)),
+            ": earliest, latest or by_duration:PnDTnHnMnS",
+            lambda value: (
+                f"Invalid value `{value}` for configuration share.auto.offset.reset. The value must be either"
+                " 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+            ),
+        ),
     ),
     _timing("share.delivery.count.limit", 5, "How often a record is delivered before it is given up.", 2),
     _timing("share.partition.max.record.locks", 2000, "Records of one partition that are held at a time.", 100),

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from .entries import ConfigEntry, ConfigSynonym
-from .errors import ConfigError, wrong
-from .setting import ConfigSource, Setting, Value
-from .table import unknown
+from .errors import ConfigError
+from .setting import ConfigSource, InvalidValue, Setting, Value
+from .table import suggestion
 from .typed_access import TypedAccess
 
 T = TypeVar("T")
@@ -23,13 +23,17 @@ class Overrides(TypedAccess):
         overrides: Mapping[str, str],
         defaults: Mapping[str, Value],
         source: ConfigSource,
+        kind: str,
     ) -> None:
-        """Put ``overrides``, which come from ``source``, over ``defaults``. Raises ConfigError."""
+        """Put ``overrides``, which come from ``source``, over ``defaults``. Raises ConfigError.
+
+        ``kind``: what has the settings, in Kafka's messages: "topic", "group".
+        """
         self._settings = settings
         self._overrides = overrides.keys()
         self._source = source
         problems: dict[str, str] = {}
-        super().__init__({**defaults, **parse_overrides(settings, overrides, problems)})
+        super().__init__({**defaults, **parse_overrides(settings, overrides, problems, kind)})
         if problems:
             raise ConfigError(problems.values(), problems)
 
@@ -79,19 +83,20 @@ def keep_fitting(
 
 
 def parse_overrides(
-    settings: Mapping[str, Setting], overrides: Mapping[str, str | None], problems: dict[str, str]
+    settings: Mapping[str, Setting], overrides: Mapping[str, str | None], problems: dict[str, str], kind: str
 ) -> dict[str, Value]:
-    """Return the values of ``overrides``; a line for each that is wrong goes to ``problems``."""
+    """Return the values of ``overrides``; Kafka's message for each that is wrong goes to ``problems``, first for
+    names of settings that there are not."""
+    for name in sorted(overrides.keys() - settings.keys()):
+        problems[name] = f"Unknown {kind} config name: {name}{suggestion(name, settings)}"
     values: dict[str, Value] = {}
-    for name, text in overrides.items():
-        setting = settings.get(name)
-        if setting is None:
-            problems[name] = wrong(name, text, "", unknown(name, settings))
-        elif text is None:
-            problems[name] = wrong(name, text, "", f"must be {setting.allowed}")
+    for name in sorted(overrides.keys() & settings.keys()):
+        text = overrides[name]
+        if text is None:
+            problems[name] = f"Null value not supported for {kind} configs: {name}"
         else:
             try:
-                values[name] = setting.parse(text)
-            except ValueError as error:
-                problems[name] = wrong(name, text, "", str(error))
+                values[name] = settings[name].parse(text)
+            except InvalidValue as error:
+                problems[name] = error.message(name)
     return values

@@ -51,30 +51,54 @@ class Dynamic(Enum):
     CLUSTER_WIDE = "cluster-wide"
 
 
+class InvalidValue(ValueError):
+    """A value that a setting refuses. ``str()`` begins with "must be" and says all that is allowed.
+
+    ``shown``: the value as Kafka shows it; ``reason``: what Kafka says of it.
+    """
+
+    def __init__(self, allowed: str, shown: str, reason: str) -> None:
+        super().__init__(allowed)
+        self.shown = shown
+        self.reason = reason
+
+    def message(self, name: str) -> str:
+        """Return Kafka's message about the setting ``name`` (ConfigException), on which suites and scripts match."""
+        return f"Invalid value {self.shown} for configuration {name}: {self.reason}"
+
+
 class Validator(NamedTuple):
     """A rule on a parsed value, and the words that tell it: "a whole number" + ", at least 1".
 
+    ``reason``: what Kafka says of a value that breaks the rule; ``culprit``: the part of the value that does.
     ``is_set``: a list that names an entry twice means the same as with one of them (KIP-1161).
     """
 
     accepts: Callable[[Any], bool]
     words: str
+    reason: Callable[[Any], str] | None = None
+    culprit: Callable[[Any], Any] = lambda value: value
     is_set: bool = False
 
 
 def at_least(low: int) -> Validator:
     """Accept numbers from ``low`` on."""
-    return Validator(lambda value: bool(value >= low), f", at least {low}")
+    return Validator(lambda value: bool(value >= low), f", at least {low}", lambda _: f"Value must be at least {low}")
 
 
 def between(low: float, high: float) -> Validator:
     """Accept numbers from ``low`` to ``high``, both included."""
-    return Validator(lambda value: bool(low <= value <= high), f" between {low} and {high}")
+
+    def reason(value: float) -> str:
+        return f"Value must be at least {low}" if value < low else f"Value must be no more than {high}"
+
+    return Validator(lambda value: bool(low <= value <= high), f" between {low} and {high}", reason)
 
 
 def one_of(*names: str) -> Validator:
     """Accept exactly these words."""
-    return Validator(lambda value: value in names, f": one of {', '.join(names)}")
+    words = ", ".join(names)
+    return Validator(lambda value: value in names, f": one of {words}", lambda _: f"String must be one of: {words}")
 
 
 def list_of(*names: str, empty_allowed: bool = True) -> Validator:
@@ -85,8 +109,18 @@ def list_of(*names: str, empty_allowed: bool = True) -> Validator:
             return empty_allowed
         return all(value in names for value in values) if names else all(values)
 
+    def unknown(values: tuple[str, ...]) -> str | None:
+        return next((value for value in values if names and value not in names), None)
+
+    def reason(values: tuple[str, ...]) -> str:
+        return f"must be a list{words}" if unknown(values) is None else f"String must be one of: {', '.join(names)}"
+
     words = f" of {', '.join(names)}" if names else " of names"
-    return Validator(accepts, words if empty_allowed else f"{words}, at least one", is_set=True)
+    if not empty_allowed:
+        words += ", at least one"
+    return Validator(
+        accepts, words, reason, lambda values: values if unknown(values) is None else unknown(values), is_set=True
+    )
 
 
 def address_or_nothing() -> Validator:
@@ -118,6 +152,7 @@ _TYPE_WORDS = {
     ConfigType.CLASS: "a class name",
     ConfigType.PASSWORD: "a secret",
 }
+_NO_BOOLEAN = "Expected value to be either true or false"
 _BITS = {ConfigType.SHORT: 16, ConfigType.INT: 32, ConfigType.LONG: 64}
 
 
@@ -160,16 +195,20 @@ class Setting:
         return _TYPE_WORDS[self.type] + (self.validator.words if self.validator else "")
 
     def parse(self, text: str) -> Value:
-        """Return the value that ``text`` stands for. Raises ValueError, whose text begins with "must be"."""
+        """Return the value that ``text`` stands for. Raises InvalidValue."""
+        allowed = f"must be {self.allowed}"
         try:
             value = _parse(self.type, text.strip())
         except ValueError:
-            raise ValueError(f"must be {self.allowed}") from None
+            is_boolean = self.type is ConfigType.BOOLEAN
+            reason = _NO_BOOLEAN if is_boolean else f"Not a number of type {self.type.name}"
+            raise InvalidValue(allowed, text, reason) from None
         if self.validator is not None:
             if self.validator.is_set and isinstance(value, tuple):
                 value = tuple(dict.fromkeys(value))
             if not self.validator.accepts(value):
-                raise ValueError(f"must be {self.allowed}")
+                reason = self.validator.reason(value) if self.validator.reason is not None else allowed
+                raise InvalidValue(allowed, _shown(self.validator.culprit(value)), reason)
         return value
 
     def format(self, value: Value) -> str | None:
@@ -183,6 +222,11 @@ class Setting:
         if isinstance(value, float):
             return repr(value).replace("e+", "E").replace("e", "E")
         return str(value)
+
+
+def _shown(value: Value) -> str:
+    """Return a value as Java prints it."""
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
 
 
 def custom(name: str) -> Setting:

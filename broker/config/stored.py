@@ -1,19 +1,17 @@
 """Settings that were changed while a broker ran, and are stored in its data directory (KIP-226)."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from .broker_config import DYNAMIC_ORIGINS, BrokerConfig, Dynamics, line
 from .errors import ConfigError
-from .setting import ConfigType, Setting, Value, custom
+from .setting import ConfigType, Setting, Value
 from .sources import Given
-from .table import BROKER_SETTINGS
+from .table import BROKER_SETTINGS, base_name, broker_setting
 
 # With 0 nobody could connect, not even to change it back.
 _CONNECTION_LIMITS = ("max.connections", "max.connection.creation.rate")
 # These have to fit to one another. Each may be wrong because of another one.
 _LISTENER_SETTINGS = ("listeners", "advertised.listeners", "listener.security.protocol.map")
-_OF_A_LISTENER = re.compile(r"listener\.name\.[^.]+\.")
 _REPORTERS = ("metric.reporters", "kafka.metrics.reporters")
 _KNOWN_REPORTERS = ("org.apache.kafka.common.metrics.JmxReporter",)
 
@@ -25,7 +23,7 @@ def check_dynamic(changed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     Sources of the rules: Kafka's ConnectionQuotas, DynamicMetricsReporters, ConfigDef.parseType.
     """
     for name, text in changed.items():
-        bare_name = _OF_A_LISTENER.sub("", name)
+        bare_name = base_name(name)
         setting = BROKER_SETTINGS.get(bare_name)
         if setting is None:
             continue
@@ -77,7 +75,7 @@ def with_stored(config: BrokerConfig, stored: Dynamics) -> tuple[BrokerConfig, l
 def _unreadable(layer: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, text in layer.items():
         try:
-            (BROKER_SETTINGS.get(name) or custom(name)).parse(text)
+            broker_setting(name).parse(text)
         except ValueError as error:
             yield name, str(error)
 

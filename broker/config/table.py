@@ -1,5 +1,6 @@
 """The one table of settings, put together from its parts: what a name means, for a topic and for the broker."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from .accepted_table import ACCEPTED_TABLE
@@ -7,7 +8,7 @@ from .coordinator_table import COORDINATOR_TABLE
 from .group_table import CLIENT_METRICS_TABLE, GROUP_TABLE
 from .log_table import LOG_TABLE
 from .server_table import SERVER_TABLE
-from .setting import Setting
+from .setting import Setting, custom
 from .topic_table import TOPIC_TABLE
 
 
@@ -29,12 +30,47 @@ for _topic_setting in TOPIC_TABLE:
         SYNONYMS[_name] = _names
 
 
+_OF_A_LISTENER = re.compile(r"listener\.name\.[^.]+\.(.+)")
+# A listener has these for each mechanism, as listener.name.x.plain.sasl.jaas.config (Kafka's DynamicBrokerConfig).
+_OF_A_MECHANISM = (
+    "connections.max.reauth.ms",
+    "sasl.jaas.config",
+    "sasl.login.callback.handler.class",
+    "sasl.login.class",
+    "sasl.server.callback.handler.class",
+)
+
+
+def base_name(name: str) -> str:
+    """Return the setting that ``name`` sets for one listener: max.connections for listener.name.x.max.connections.
+
+    Any other name is returned as it is.
+    """
+    found = _OF_A_LISTENER.fullmatch(name)
+    if found is None:
+        return name
+    return next((base for base in _OF_A_MECHANISM if found[1].endswith(base)), found[1])
+
+
+def broker_setting(name: str) -> Setting:
+    """Return the broker setting of that name, which may be a setting of one listener, or one that nobody knows."""
+    base = BROKER_SETTINGS.get(base_name(name))
+    if base is None:
+        return custom(name)
+    return base if base.name == name else Setting(name, base.type, None, base.documentation, base.validator)
+
+
 def unknown(name: str, known: Mapping[str, Setting]) -> str:
     """Return what to say of a ``name`` that is not in ``known``, beginning with "is": the likely mistake, if any."""
     topic_setting = TOPIC_SETTINGS.get(name)
     if known is BROKER_SETTINGS and topic_setting is not None and topic_setting.synonyms:
         return f"is a setting of a topic; for all topics set {topic_setting.synonyms[0].name}"
+    return "is not a known setting" + suggestion(name, known)
+
+
+def suggestion(name: str, known: Mapping[str, Setting]) -> str:
+    """Return "; did you mean ...?" where a ``name`` that is not in ``known`` is nearly one of them, else nothing."""
     import difflib  # only when there is something wrong to report
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return "is not a known setting" + (f"; did you mean {close[0]}?" if close else "")
+    return f"; did you mean {close[0]}?" if close else ""

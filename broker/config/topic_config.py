@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from .broker_config import BrokerConfig
 from .cross_checks import check_topic
 from .entries import ConfigSynonym
-from .errors import ConfigError, wrong
+from .errors import ConfigError
 from .overrides import Overrides, parse_overrides
 from .setting import ConfigSource, Setting
 from .table import TOPIC_SETTINGS
@@ -51,7 +51,7 @@ class TopicConfig(Overrides):
     def __init__(self, overrides: Mapping[str, str], broker: BrokerConfig) -> None:
         """Put ``overrides`` over the settings of ``broker``. Raises ConfigError."""
         self._broker = broker
-        super().__init__(TOPIC_SETTINGS, overrides, broker.topic_values, ConfigSource.TOPIC)
+        super().__init__(TOPIC_SETTINGS, overrides, broker.topic_values, ConfigSource.TOPIC, "topic")
         self.compression_type = self.string("compression.type")
         level = f"compression.{self.compression_type}.level"
         self.compression_level = self.int(level) if level in self._values else None
@@ -90,12 +90,12 @@ def validate_topic_overrides(overrides: Mapping[str, str | None], broker: Broker
     ``broker``: whose settings hold for what is not overridden; Kafka's defaults when None.
     """
     problems: dict[str, str] = {}
-    parsed = parse_overrides(TOPIC_SETTINGS, overrides, problems)
+    parsed = parse_overrides(TOPIC_SETTINGS, overrides, problems, "topic")
     config = TypedAccess({**(broker or BrokerConfig()).topic_values, **parsed})
     for finding in check_topic(config):
         # What the broker's own settings get wrong is not the topic's to answer for.
         blamed = next((blamed for blamed in finding if blamed[0] in overrides), None)
         if blamed is not None and not any(name in problems for name, _ in finding):
-            problems[blamed[0]] = wrong(blamed[0], overrides[blamed[0]], "", blamed[1])
+            problems[blamed[0]] = blamed[1]
     if problems:
-        raise ConfigError(problems[name] for name in sorted(problems))
+        raise ConfigError(problems.values(), problems)

@@ -10,7 +10,11 @@ LONG, DOUBLE, LIST = ConfigType.LONG, ConfigType.DOUBLE, ConfigType.LIST
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
-GZIP_LEVEL = Validator(lambda level: level == -1 or 1 <= level <= 9, " between 1 and 9, or -1")
+GZIP_LEVEL = Validator(
+    lambda level: level == -1 or 1 <= level <= 9,
+    " between 1 and 9, or -1",
+    lambda _: "Value must be between 1 and 9 or equal to -1",
+)
 LZ4_LEVEL = between(1, 17)
 ZSTD_LEVEL = between(-131072, 22)
 COMPRESSION_TYPES = one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
@@ -20,10 +24,17 @@ TIMESTAMP_TYPES = one_of("CreateTime", "LogAppendTime")
 SEGMENT_BYTES = at_least(2**20)
 
 _REPLICA = re.compile(r"[0-9]+:[0-9]+")
-THROTTLED_REPLICAS = Validator(
-    lambda values: values == ("*",) or all(not value or _REPLICA.fullmatch(value) for value in values),
-    " of partition:broker pairs, or *",
-)
+
+
+def _throttled_replicas(name: str) -> Validator:
+    return Validator(
+        lambda values: values == ("*",) or all(not value or _REPLICA.fullmatch(value) for value in values),
+        " of partition:broker pairs, or *",
+        lambda _: (
+            f"{name} must be the literal '*' or a list of replicas in the following format: "
+            "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
+        ),
+    )
 
 
 def _same(name: str) -> tuple[Synonym, ...]:
@@ -108,7 +119,7 @@ TOPIC_TABLE = (
         LIST,
         (),
         "Replicas whose following is throttled while partitions move; Barnabas copies no replicas.",
-        THROTTLED_REPLICAS,
+        _throttled_replicas("follower.replication.throttled.replicas"),
     ),
     Setting(
         "index.interval.bytes",
@@ -130,7 +141,7 @@ TOPIC_TABLE = (
         LIST,
         (),
         "Replicas whose leading is throttled while partitions move; Barnabas copies no replicas.",
-        THROTTLED_REPLICAS,
+        _throttled_replicas("leader.replication.throttled.replicas"),
     ),
     Setting(
         "local.retention.bytes",

@@ -214,8 +214,11 @@ class GroupCoordinator:
             return self._consumer.heartbeat(group, request)
         classic = self._groups.get(request.group_id)
         if request.member_epoch != JOIN_EPOCH:
-            what = "not found" if classic is None else "is not a consumer group"
-            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} {what}.")
+            name = request.group_id
+            message = (
+                f"Consumer group {name} not found." if classic is None else f"Group {name} is not a consumer group."
+            )
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, message)
         if self._closed or (classic is None and not self._may_create(request.group_id)):
             raise ApiError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         group = ConsumerGroup.new(request.group_id, self._clock.now_ms())

@@ -37,6 +37,12 @@ CLUSTER_METADATA_TOPIC = "__cluster_metadata"
 # Kafka's limit for one request; also what one topic may have here.
 PARTITIONS_PER_REQUEST_MAX = 10_000
 
+# What Kafka says of topics that are not there, where an answer has room for it.
+UNHOSTED = {
+    ErrorCode.UNKNOWN_TOPIC_ID: "This server does not host this topic ID.",
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "This server does not host this topic-partition.",
+}
+
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 
@@ -125,12 +131,17 @@ class Topics:
 
     def check_name_form(self, name: str) -> None:
         """Raises ApiError when no topic can have that name (Kafka's Topic.validate)."""
-        if not name or name in (".", "..") or len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name):
-            raise ApiError(
-                ErrorCode.INVALID_TOPIC_EXCEPTION,
-                f"a topic name has 1 to {NAME_LENGTH_MAX} of the characters a-z, A-Z, 0-9, '.', '_' and '-',"
-                " and is not '.' or '..'",
-            )
+        fault = None
+        if not name:
+            fault = "the empty string is not allowed"
+        elif name in (".", ".."):
+            fault = f"'{name}' is not allowed"
+        elif len(name) > NAME_LENGTH_MAX:
+            fault = f"the length of '{name}' is longer than the max allowed length {NAME_LENGTH_MAX}"
+        elif not _NAME.fullmatch(name):
+            fault = f"'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+        if fault is not None:
+            raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Topic name is invalid: {fault}")
 
     def check_name(self, name: str) -> None:
         """Raises ApiError when ``name`` cannot be a new topic's: by its form, because it exists or nearly exists."""
@@ -141,7 +152,7 @@ class Topics:
         if other is not None:
             raise ApiError(
                 ErrorCode.INVALID_TOPIC_EXCEPTION,
-                f"Topic '{name}' collides with existing topic: {other}: '.' and '_' are the same in metric names",
+                f"Topic '{name}' collides with existing topic: {other}",
             )
 
     def create(self, name: str, partition_count: int, configs: Mapping[str, str]) -> Topic:
@@ -177,7 +188,7 @@ class Topics:
 
     def reconfigure(self, config: BrokerConfig) -> None:
         """Go on with other settings of the broker, on which those of the topics rest."""
-        changed = config.topic_values != self._config.topic_values
+        changed = (config.topic_values, config.dynamic) != (self._config.topic_values, self._config.dynamic)
         self._config = config
         for topic in self if changed else ():
             self._reconfigure(topic)

@@ -28,21 +28,27 @@ class ScramCredentials:
         """Return a user's credentials, by mechanism."""
         return [found for mechanism in MECHANISMS if (found := self._credentials.get((user, mechanism))) is not None]
 
-    def delete(self, user: str, mechanism: int) -> None:
-        """Raises ApiError: UNACCEPTABLE_CREDENTIAL, UNSUPPORTED_SASL_MECHANISM, RESOURCE_NOT_FOUND; CatalogError."""
+    def check_deletion(self, user: str, mechanism: int) -> None:
+        """Raises ApiError: UNACCEPTABLE_CREDENTIAL, UNSUPPORTED_SASL_MECHANISM, RESOURCE_NOT_FOUND."""
         _check(user, mechanism)
         if (user, mechanism) not in self._credentials:
             raise ApiError(ErrorCode.RESOURCE_NOT_FOUND, "Attempt to delete a user credential that does not exist")
-        self._catalog.commit(ScramCredentialRemoved(user, mechanism))
-        del self._credentials[user, mechanism]
 
-    def store(self, user: str, mechanism: int, iterations: int, salt: bytes, salted_password: bytes) -> None:
-        """Raises ApiError: UNACCEPTABLE_CREDENTIAL, UNSUPPORTED_SASL_MECHANISM; CatalogError."""
+    def check_upsertion(self, user: str, mechanism: int, iterations: int) -> None:
+        """Raises ApiError: UNACCEPTABLE_CREDENTIAL, UNSUPPORTED_SASL_MECHANISM."""
         _check(user, mechanism)
         if iterations < ITERATIONS_MIN:
             raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Too few iterations")
         if iterations > ITERATIONS_MAX:
             raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Too many iterations")
+
+    def delete(self, user: str, mechanism: int) -> None:
+        """Delete a credential that exists. Raises CatalogError."""
+        self._catalog.commit(ScramCredentialRemoved(user, mechanism))
+        del self._credentials[user, mechanism]
+
+    def store(self, user: str, mechanism: int, iterations: int, salt: bytes, salted_password: bytes) -> None:
+        """Store or replace a credential that was checked. Raises CatalogError."""
         digest = MECHANISMS[mechanism]
         client_key = hmac.digest(salted_password, b"Client Key", digest)
         stored_key = hashlib.new(digest, client_key).digest()

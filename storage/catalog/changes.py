@@ -205,6 +205,16 @@ class ScramCredentialRemoved(NamedTuple):
     mechanism: int
 
 
+class FeaturesFinalized(NamedTuple):
+    """Replace the finalized levels of features (KIP-584); those that are not in ``levels`` have never been changed.
+
+    ``epoch``: how often levels were changed.
+    """
+
+    epoch: int
+    levels: Mapping[str, int]
+
+
 class LeaderEpochsBumped(NamedTuple):
     """Every partition, or every one of a topic, gets the next leader epoch: logs may have lost their tails."""
 
@@ -300,6 +310,7 @@ Change = (
     | QuotasStored
     | ScramCredentialStored
     | ScramCredentialRemoved
+    | FeaturesFinalized
     | LeaderEpochsBumped
     | GroupStored
     | GroupRemoved

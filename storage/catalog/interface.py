@@ -79,6 +79,10 @@ class Catalog(Protocol):
         """Return all SCRAM credentials."""
         ...
 
+    def features(self) -> tuple[int, Mapping[str, int]]:
+        """Return how often the levels of features were changed, and the levels of those that were."""
+        ...
+
     def groups(self) -> Sequence[StoredGroup]:
         """Return all groups, by id."""
         ...

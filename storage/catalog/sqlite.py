@@ -274,6 +274,13 @@ class SqliteCatalog:
     def scram_credentials(self) -> list[ScramCredential]:
         return [ScramCredential(*row) for row in self._rows("SELECT * FROM scram_credentials")]
 
+    def features(self) -> tuple[int, dict[str, int]]:
+        rows = self._rows("SELECT value FROM meta WHERE name = 'features'")
+        if not rows:
+            return 0, {}
+        epoch, levels = json.loads(rows[0][0])
+        return epoch, levels
+
     def groups(self) -> list[StoredGroup]:
         members: dict[str, list[GroupMember]] = {}
         for group_id, *row in self._rows("SELECT * FROM group_members ORDER BY group_id, member_id"):

@@ -13,6 +13,7 @@ from .changes import (
     ConsumerMembersRemoved,
     ConsumerMembersStored,
     CoordinatorEpochRaised,
+    FeaturesFinalized,
     GroupForgotten,
     GroupRemoved,
     GroupStored,
@@ -83,6 +84,11 @@ def _store_scram_credential(db: sqlite3.Connection, change: ScramCredentialStore
 
 def _remove_scram_credential(db: sqlite3.Connection, change: ScramCredentialRemoved) -> None:
     db.execute("DELETE FROM scram_credentials WHERE user = ? AND mechanism = ?", change)
+
+
+def _finalize_features(db: sqlite3.Connection, change: FeaturesFinalized) -> None:
+    stored = json.dumps([change.epoch, dict(change.levels)])
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('features', ?)", (stored,))
 
 
 def _bump_leader_epochs(db: sqlite3.Connection, change: LeaderEpochsBumped) -> None:
@@ -251,6 +257,7 @@ WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
     QuotasStored: _store_quotas,
     ScramCredentialStored: _store_scram_credential,
     ScramCredentialRemoved: _remove_scram_credential,
+    FeaturesFinalized: _finalize_features,
     LeaderEpochsBumped: _bump_leader_epochs,
     GroupStored: _store_group,
     GroupRemoved: _remove_group,

@@ -7,7 +7,7 @@ import pytest
 
 from barnabas.broker.config import Dynamics
 from barnabas.broker.errors import ApiError
-from barnabas.broker.resources import ResourceType, StoredConfigs, check_broker_id, find
+from barnabas.broker.resources import ResourceType, StoredConfigs, check_node_id, find
 from barnabas.protocol.errors import ErrorCode
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.clock import ManualClock
@@ -56,13 +56,13 @@ def test_the_settings_of_all_brokers_and_of_one_are_told_together(catalog):
 
 @pytest.mark.parametrize("name", ["7", "07", "+7"])
 def test_a_broker_is_named_by_its_number(name):
-    check_broker_id(OnlyItsId(), name)
+    check_node_id(OnlyItsId(), name, "expected {}, not {}")
 
 
 @pytest.mark.parametrize("name", ["8", "-7", "", "x", "7x", "7.0"])
 def test_another_broker_is_refused(name):
     with pytest.raises(ApiError) as caught:
-        check_broker_id(OnlyItsId(), name)
+        check_node_id(OnlyItsId(), name, "expected {}, not {}")
     assert caught.value.code is ErrorCode.INVALID_REQUEST
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from barnabas.storage.catalog import ConsumerMember, StoredConsumerGroup, StoredTransaction
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 
-KINDS = "topics configs quotas scram consumers members groups offsets pending transactions coordinator"
+KINDS = "topics configs quotas scram consumers members groups offsets pending transactions coordinator features"
 EMPTY: dict[str, Any] = {kind: {} for kind in KINDS.split()}
 PARTS = {b"o" * 16: frozenset({0, 2})}
 TRANSACTION = StoredTransaction(
@@ -31,6 +31,7 @@ def dump(catalog: SqliteCatalog) -> dict[str, Any]:
         },
         "groups": {group.group_id: group for group in catalog.groups()},
         "pending": {each: sorted(pending) for each in group_ids if (pending := catalog.pending_offsets(each))},
+        "features": dict(zip(("epoch", "levels"), catalog.features(), strict=True)) if catalog.features()[0] else {},
         "coordinator": {"epoch": epoch} if (epoch := catalog.coordinator_epoch()) else {},
         "transactions": {each.transactional_id: each for each in catalog.transactions()},
         "offsets": {each: {o[:2]: o for o in offsets} for each in group_ids if (offsets := catalog.offsets(each))},

@@ -113,6 +113,27 @@ def test_quotas_are_described(wire: Wire, version: int) -> None:
     assert wire.call(wanted(("user", EXACT, entity["user"])), version) == as_of(expected, version)
 
 
+@pytest.mark.parametrize(
+    ("stored", "listed"),
+    [
+        ([RATE, "consumer_byte_rate", SHARE], ["consumer_byte_rate", SHARE, RATE]),
+        ([RATE, "controller_mutation_rate", SHARE], ["controller_mutation_rate", SHARE, RATE]),
+        (
+            [SHARE, "controller_mutation_rate", RATE, "consumer_byte_rate"],
+            [RATE, "consumer_byte_rate", "controller_mutation_rate", SHARE],
+        ),
+    ],
+    ids=["three", "with mutations", "all four"],
+)
+def test_the_quotas_of_an_entity_are_listed_in_the_order_of_kafka(
+    wire: Wire, stored: list[str], listed: list[str]
+) -> None:
+    """As Apache Kafka 4.3.1 lists quotas that are set at once."""
+    entity: Entity = {"user": fresh("somebody")}
+    set_quotas(wire, entity, **dict.fromkeys(stored, 5.0))
+    assert list(quotas_of(wire, entity)) == listed
+
+
 @ENDS
 def test_entities_are_found_by_their_parts(wire: Wire, version: int) -> None:
     user, client = fresh("user"), fresh("client")

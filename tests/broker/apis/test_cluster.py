@@ -119,7 +119,7 @@ def features(
 
 @every_version(UpdateFeaturesRequest)
 def test_a_feature_may_stay_at_its_level(wire: Wire, version: int) -> None:
-    result = UpdatableFeatureResult(feature="metadata.version", error_message=None)
+    result = UpdatableFeatureResult(feature="metadata.version", error_message="NONE")
     expected = UpdateFeaturesResponse(error_message=None, results=[result])
     response = wire.call(features(("metadata.version", FINALIZED)), version)
     assert response == as_of(expected, version)

@@ -147,6 +147,26 @@ def test_a_user_changes_once_in_a_request(
     assert known(wire, "y") == [(SHA_256, 8192)]
 
 
+@pytest.mark.parametrize(
+    ("alterations", "code"),
+    [
+        ([stored("z", mechanism=0), stored("z")], ErrorCode.UNSUPPORTED_SASL_MECHANISM),
+        ([stored("z"), stored("z", mechanism=0)], ErrorCode.DUPLICATE_RESOURCE),
+        ([stored(""), stored("")], ErrorCode.UNACCEPTABLE_CREDENTIAL),
+        ([stored("z", iterations=1), stored("z")], ErrorCode.UNACCEPTABLE_CREDENTIAL),
+        ([deleted("z"), stored("z")], ErrorCode.RESOURCE_NOT_FOUND),
+        ([deleted("z", mechanism=7), deleted("z")], ErrorCode.UNSUPPORTED_SASL_MECHANISM),
+        ([stored("z"), stored("z"), stored("z", iterations=1)], ErrorCode.DUPLICATE_RESOURCE),
+    ],
+)
+def test_the_first_fault_of_a_user_is_told(
+    wire: Wire, alterations: list[ScramCredentialUpsertion | ScramCredentialDeletion], code: ErrorCode
+) -> None:
+    """Apache Kafka 4.3.1 answers the same requests with these codes (tests/interop/test_error_texts.py)."""
+    assert alter(wire, *alterations) == {alterations[0].name: code}
+    assert known(wire, "z") == []
+
+
 def test_nothing_to_change_is_no_error(wire: Wire) -> None:
     assert wire.call(AlterUserScramCredentialsRequest(), 0) == AlterUserScramCredentialsResponse()
 

@@ -51,19 +51,37 @@ def test_every_setting_has_one_entry_that_can_be_written():
 @pytest.mark.parametrize(
     ("overrides", "blamed"),
     [
-        ({"no.such": "1"}, "no.such=1 is not a known setting"),
-        ({"consumer.session.timeout": "1"}, "consumer.session.timeout=1 is not a known setting; did you mean"),
-        ({"consumer.session.timeout.ms": "soon"}, "consumer.session.timeout.ms=soon must be a 32-bit whole number"),
-        ({"consumer.session.timeout.ms": "44999"}, "consumer.session.timeout.ms=44999 must be between"),
-        ({"consumer.session.timeout.ms": "60001"}, "consumer.session.timeout.ms=60001 must be between"),
-        ({"consumer.heartbeat.interval.ms": "4999"}, "consumer.heartbeat.interval.ms=4999 must be between"),
-        ({"share.record.lock.duration.ms": "999"}, "share.record.lock.duration.ms=999 must be"),
-        ({"streams.num.standby.replicas": "3"}, "streams.num.standby.replicas=3 must be at most"),
-        ({"share.isolation.level": "none"}, "share.isolation.level=none must be"),
-        ({"share.auto.offset.reset": "never"}, "share.auto.offset.reset=never must be"),
-        ({"share.auto.offset.reset": "by_duration:P"}, "share.auto.offset.reset=by_duration:P must be"),
-        ({"share.auto.offset.reset": "by_duration:-PT1H"}, "share.auto.offset.reset=by_duration:-PT1H must be"),
-        ({"share.auto.offset.reset": "by_duration:1h"}, "share.auto.offset.reset=by_duration:1h must be"),
+        ({"no.such": "1"}, "Unknown group config name: no.such"),
+        ({"consumer.session.timeout": "1"}, "Unknown group config name: consumer.session.timeout; did you mean"),
+        (
+            {"consumer.session.timeout.ms": "soon"},
+            "Invalid value soon for configuration consumer.session.timeout.ms: Not a number",
+        ),
+        ({"consumer.session.timeout.ms": "44999"}, "consumer.session.timeout.ms must be greater than or equal to"),
+        ({"consumer.session.timeout.ms": "60001"}, "consumer.session.timeout.ms must be less than or equal to"),
+        (
+            {"consumer.heartbeat.interval.ms": "4999"},
+            "consumer.heartbeat.interval.ms must be greater than or equal to",
+        ),
+        (
+            {"share.record.lock.duration.ms": "999"},
+            "Invalid value 999 for configuration share.record.lock.duration.ms: ",
+        ),
+        ({"streams.num.standby.replicas": "3"}, "streams.num.standby.replicas must be less than or equal to"),
+        ({"share.isolation.level": "none"}, "Invalid value none for configuration share.isolation.level: "),
+        ({"share.auto.offset.reset": "never"}, "Invalid value never for configuration share.auto.offset.reset: "),
+        (
+            {"share.auto.offset.reset": "by_duration:P"},
+            "Invalid value by_duration:P for configuration share.auto.offset.reset: ",
+        ),
+        (
+            {"share.auto.offset.reset": "by_duration:-PT1H"},
+            "Invalid value by_duration:-PT1H for configuration share.auto.offset.reset: ",
+        ),
+        (
+            {"share.auto.offset.reset": "by_duration:1h"},
+            "Invalid value by_duration:1h for configuration share.auto.offset.reset: ",
+        ),
     ],
 )
 def test_a_wrong_setting_of_a_group_is_refused(overrides, blamed):
@@ -87,7 +105,7 @@ def test_a_session_must_be_longer_than_a_heartbeat():
             "group.consumer.heartbeat.interval.ms": "5000",
         }
     )
-    with pytest.raises(ConfigError, match="must be less than"):
+    with pytest.raises(ConfigError, match="must be greater than"):
         GroupConfig({"consumer.heartbeat.interval.ms": "45000"}, broker)
 
 
@@ -121,5 +139,5 @@ def test_clients_are_chosen_by_patterns(match):
 
 @pytest.mark.parametrize("match", ["client_id", "client_id=", "who=me", "client_id=(", "client_id=a=b", "=a"])
 def test_what_is_no_pattern_is_refused(match):
-    with pytest.raises(ConfigError, match="match="):
+    with pytest.raises(ConfigError, match="for configuration match: "):
         ClientMetricsConfig({"match": match})

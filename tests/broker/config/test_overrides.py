@@ -13,7 +13,7 @@ DEFAULTS = {"size": 7, "word": None}
 
 
 def made(**overrides: str) -> Overrides:
-    return Overrides(SETTINGS, overrides, DEFAULTS, ConfigSource.GROUP)
+    return Overrides(SETTINGS, overrides, DEFAULTS, ConfigSource.GROUP, "group")
 
 
 def test_an_override_stands_over_the_default():
@@ -31,12 +31,12 @@ def test_a_wrong_override_is_told_and_the_others_with_it():
     with pytest.raises(ConfigError) as caught:
         made(size="big", siz="1")
     assert caught.value.problems == (
-        "size=big must be a 32-bit whole number",
-        "siz=1 is not a known setting; did you mean size?",
+        "Unknown group config name: siz; did you mean size?",
+        "Invalid value big for configuration size: Not a number of type INT",
     )
 
 
 def test_null_is_no_value():
     problems: dict[str, str] = {}
-    assert parse_overrides(SETTINGS, {"size": None}, problems) == {}
-    assert problems == {"size": "size=null must be a 32-bit whole number"}
+    assert parse_overrides(SETTINGS, {"size": None}, problems, "group") == {}
+    assert problems == {"size": "Null value not supported for group configs: size"}

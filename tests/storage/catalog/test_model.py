@@ -15,6 +15,7 @@ from barnabas.storage.catalog import (
     ConsumerMembersRemoved,
     ConsumerMembersStored,
     CoordinatorEpochRaised,
+    FeaturesFinalized,
     GroupForgotten,
     GroupMember,
     GroupRemoved,
@@ -108,6 +109,7 @@ CHANGES = st.one_of(
     st.builds(OffsetsDecided, PRODUCERS, st.booleans()),
     st.builds(TransactionStored, st.builds(TRANSACTION._replace, transactional_id=NAMES, epoch=st.integers(0, 9))),
     st.builds(TransactionRemoved, NAMES),
+    st.builds(FeaturesFinalized, st.integers(1, 9), st.dictionaries(NAMES, st.integers(0, 9), max_size=2)),
     st.builds(CoordinatorEpochRaised, st.integers(1, 2**31 - 1)),
     st.builds(OffsetsRemoved, GROUPS, st.lists(st.tuples(NAMES, st.integers(0, 3)), max_size=3)),
 )
@@ -150,6 +152,8 @@ def change_model(model: dict[str, Any], change: Change) -> None:
             model["quotas"].pop(entity, None)
             if quotas:
                 model["quotas"][entity] = quotas
+        case FeaturesFinalized(epoch, levels):
+            model["features"] = {"epoch": epoch, "levels": dict(levels)}
         case ScramCredentialStored(credential):
             model["scram"][credential[:2]] = credential
         case ScramCredentialRemoved(user, mechanism):

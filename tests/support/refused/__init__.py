@@ -1,0 +1,1 @@
+"""Admin calls that fail, family by family."""
