@@ -40,6 +40,9 @@ WRITE_BUFFER_BYTES_MAX = 2**20
 # milliseconds of work.
 ANSWERS_PER_TURN_MAX = 256
 ANSWER_BYTES_PER_TURN_MAX = 256 * 2**10
+# From how many connections on each waits for the next turn after it was served. While libuv finds 1024 sockets ready
+# it polls again, up to 48 times in a turn, and timers, tasks and new connections would wait for seconds meanwhile.
+CROWD_MIN = 1000
 # How soon to try again for a buffer when all connections together have taken the memory for large frames.
 STARVED_RETRY_S = 0.02
 
@@ -106,6 +109,8 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.received(nbytes)
         if self._next_turn is None:
             self._process()
+            if len(self._shared.connections) >= CROWD_MIN:
+                self._end_turn(0)
         else:
             self._reader.keep()
             self._watch_flow()
