@@ -16,6 +16,7 @@ from ... import __version__
 from ...storage.errors import StorageError
 from ..broker import Broker
 from ..config import BrokerConfig
+from . import streams
 
 logger = logging.getLogger("barnabas")
 
@@ -23,7 +24,7 @@ FILES_WANTED = 10_240
 
 
 def run(config: BrokerConfig) -> int:
-    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start."""
+    """Run until SIGTERM, SIGINT or SIGHUP and return the exit status: 0, or 1 when the broker could not start."""
     _raise_file_limit()
     # What is there after the start stays; requests leave next to nothing for the collector (performance.md 7).
     gc.set_threshold(50_000, 50, 1000)
@@ -35,8 +36,9 @@ async def _serve(config: BrokerConfig) -> int:
     broker = Broker(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, stop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            loop.add_signal_handler(number, _stop, stop, number)
     starting, stopping = asyncio.create_task(broker.start()), asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     broker.is_stopping = stop.is_set()  # a recovery that is under way ends before the next log
@@ -50,7 +52,7 @@ async def _serve(config: BrokerConfig) -> int:
     gc.collect()
     gc.freeze()
     if not stop.is_set():
-        print(_ready_line(broker), flush=True)
+        _say(_ready_line(broker))
     await stopping
     logger.info("stopping; a second signal stops at once")
     await broker.stop()
@@ -58,8 +60,19 @@ async def _serve(config: BrokerConfig) -> int:
     return 0
 
 
-def _stop(stop: asyncio.Event) -> None:
+def _say(line: str) -> None:
+    """Print a line that the broker can do without."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        logger.warning("cannot write to standard output: %s", error.strerror)
+        streams.drop(sys.stdout)
+
+
+def _stop(stop: asyncio.Event, number: signal.Signals) -> None:
     if stop.is_set():
+        if number == signal.SIGHUP:  # the kernel and the shell both tell that a terminal was closed
+            return
         # What was acknowledged is in the page cache; the next start checks the logs.
         os._exit(1)
     stop.set()
