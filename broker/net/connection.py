@@ -19,7 +19,7 @@ from ...protocol.framing import LARGE_BYTES, FrameReader
 from ...protocol.primitives import MalformedMessage
 from ...protocol.schema import Response
 from ..context import Context
-from ..errors import CloseConnection
+from ..errors import CloseConnection, UnsupportedRequest
 from ..pending import Pending, Waiting
 from .session import Session
 
@@ -135,6 +135,10 @@ class Connection(asyncio.BufferedProtocol):
                 if len(self._out) >= ANSWERS_PER_TURN_MAX or self._out_bytes >= ANSWER_BYTES_PER_TURN_MAX:
                     self._end_turn(0)
                     break
+        except UnsupportedRequest as error:
+            assert frame is not None
+            self._shared.refusals.tell(self.session, _client_id(frame), str(error))
+            self.close()
         except (MalformedMessage, CloseConnection) as error:
             logger.info("closing the connection from %s: %s", self.session.client_host, error)
             self.close()
@@ -311,3 +315,9 @@ class Connection(asyncio.BufferedProtocol):
         """Close without sending what is left."""
         self._is_closing = True
         self._transport.abort()
+
+
+def _client_id(frame: memoryview) -> str | None:
+    """Return the client id of a request that cannot be read, as far as it is there."""
+    *_, length = _HEADER.unpack_from(frame)
+    return bytes(frame[10 : 10 + length]).decode(errors="replace") if length > 0 else None

@@ -16,6 +16,7 @@ from ..config import BrokerConfig, Listener
 from .acceptor import Acceptor
 from .advertise import advertiser, container_gateways
 from .connection import Connection
+from .refusals import Refusals
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -46,6 +47,7 @@ class Shared:
         self.frame_bytes_max = broker.config.int("socket.request.max.bytes")
         self.route = broker.dispatcher.route
         self.connections: set[Connection] = set()
+        self.refusals = Refusals(self.loop.time)
         self.configure(broker.config)
 
     def configure(self, config: BrokerConfig) -> None:
