@@ -7,10 +7,11 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import codec
+from ..protocol.api_names import api_name
 from ..protocol.errors import ErrorCode
 from ..protocol.header import API_VERSIONS_KEY, response_header_is_tagged
 from ..protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
-from .errors import CloseConnection, code_for
+from .errors import CloseConnection, UnsupportedRequest, code_for
 from .registry import Answer, Api, Apis
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Dispatcher:
         self._routes: dict[int, Route] = {}
 
     def route(self, key: int, version: int) -> Route:
-        """Raises CloseConnection when the API or its version is not supported."""
+        """Raises UnsupportedRequest."""
         number = key << 16 | version
         route = self._routes.get(number)
         return route if route is not None else self._make(number, key, version)
@@ -94,7 +95,7 @@ class Dispatcher:
             return route
         if key == API_VERSIONS_KEY:
             return _UnknownApiVersions()
-        raise CloseConnection(f"API {key} version {version} is not supported")
+        raise UnsupportedRequest(_advice(key, version, api))
 
     def api_versions(self) -> list[ApiVersion]:
         """Return what ApiVersions says: the ranges of everything that has a handler."""
@@ -116,6 +117,19 @@ class _UnknownApiVersions(Route):
     def read(self, frame: memoryview, position: int) -> Request:
         del frame, position
         return ApiVersionsRequest()
+
+
+def _advice(key: int, version: int, api: Api | None) -> str:
+    name = api_name(key)
+    if api is None:
+        wanted = f"API key {key}, which Kafka does not have" if name is None else f"{name}, which is not offered here"
+        return f"it uses {wanted}; docs/compatibility.md lists what is"
+    lowest, highest = api.request.versions
+    if version < lowest:
+        advice = "use a client as of Kafka 2.1 or newer"
+    else:
+        advice = "a client has to ask for the versions (ApiVersions) before it uses them"
+    return f"it uses {name} version {version}, supported are {lowest} to {highest}; {advice}"
 
 
 def _unsupported(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:

@@ -46,6 +46,10 @@ class CloseConnection(Exception):
     """The request cannot be answered: the connection is closed, as Kafka does."""
 
 
+class UnsupportedRequest(CloseConnection):
+    """The client uses an API or a version that this broker does not have. The text says which, and what to do."""
+
+
 def code_for(error: Exception) -> ErrorCode:
     """Return the code for ``error``; what nobody foresaw is logged with its traceback."""
     if isinstance(error, ApiError):

@@ -1,8 +1,10 @@
 """One segment of a partition's log: a file of record batches as they came from the wire, and its indexes."""
 
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ..protocol.records import NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
@@ -50,6 +52,7 @@ class Segment:
     """
 
     __slots__ = (
+        "__weakref__",
         "_before_last",
         "_bytes_since_index",
         "_last_offset",
@@ -87,7 +90,8 @@ class Segment:
         self.mark = mark
         self.is_retired = False
         self.room_end = 0
-        self.file = MappedFile(self.log_name, pool)
+        # Weak, so that a segment that goes is freed at once: a circle would wait for the garbage collector.
+        self.file = MappedFile(partial(_log_name_of, weakref.ref(self)), pool)
         self.size = os.stat(self.path(LOG_SUFFIX)).st_size
         self.capacity = 0
         self.index = OffsetIndex()
@@ -370,3 +374,9 @@ class Segment:
     def close(self) -> None:
         """Let go of the file; views that are still being sent keep their map."""
         self.file.close()
+
+
+def _log_name_of(reference: weakref.ref[Segment]) -> str:
+    segment = reference()
+    assert segment is not None, "a file outlives its segment"
+    return segment._log_name()

@@ -10,6 +10,7 @@ from ...protocol.messages.sasl import (
     SaslHandshakeResponse,
 )
 from ..context import Context
+from ..net.refusals import TEXT_LENGTH_MAX
 from ..registry import handles
 
 
@@ -19,7 +20,13 @@ from ..registry import handles
 )
 def sasl_handshake(request: SaslHandshakeRequest, context: Context) -> SaslHandshakeResponse:
     """Refuse: the connection is past authentication (KafkaApis.handleSaslHandshakeRequest)."""
-    del request, context
+    mechanism = request.mechanism[:TEXT_LENGTH_MAX]
+    context.broker.server.shared.refusals.tell(
+        context.session,
+        context.client_id,
+        f"it wants to authenticate (SASL {mechanism}) on the listener {context.session.listener}, where nobody does;"
+        " its security.protocol has to be PLAINTEXT",
+    )
     return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE)
 
 

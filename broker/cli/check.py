@@ -3,23 +3,33 @@
 import sys
 from pathlib import Path
 
-from ...storage.checker import check
+from ...storage.checker import Report, check
 from ...storage.errors import StorageError
+from . import streams
 
 
 def run_check(data_dir: str) -> int:
-    """Print what was found and return the exit status: 0 all is well, 1 problems, 2 it cannot be checked."""
+    """Print what was found and return the exit status: 0 all is well, 1 problems, 2 it cannot be checked or told."""
     try:
         report = check(Path(data_dir))
     except (StorageError, OSError) as error:
         print(f"barnabas: {error}", file=sys.stderr)
         return 2
-    problems = 0
+    problems = sum(finding.is_problem for finding in report.findings)
+    try:
+        _print(report, problems)
+    except OSError as error:
+        streams.drop(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            print(f"barnabas: cannot print: {error.strerror}", file=sys.stderr)
+            return streams.CANNOT_PRINT
+    return 1 if problems else 0
+
+
+def _print(report: Report, problems: int) -> None:
     for finding in report.findings:
-        problems += finding.is_problem
         print(f"{'problem' if finding.is_problem else 'note'}: {finding.path}: {finding.text}")
     print(
         f"{report.partitions} partitions, {report.batches} batches, {report.records} records,"
         f" {report.size_bytes} bytes: {f'{problems} problems' if problems else 'all is well'}"
     )
-    return 1 if problems else 0

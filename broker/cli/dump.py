@@ -29,8 +29,9 @@ from ...storage.dump import (
     dump,
 )
 from ..config.command_line import DumpOptions
+from . import streams
+from .log_output import printable
 
-_INTERRUPTED = 130  # what a shell makes of the death by SIGINT
 _TYPES: dict[type[Entry], str] = {
     File: "file",
     Batch: "batch",
@@ -82,18 +83,15 @@ class _Printing:
                 self._print(entry, render)
             sys.stdout.flush()
         except OSError as error:  # of printing; what cannot be read is an entry
-            # What is still buffered must not fail again when the interpreter ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            streams.drop(sys.stdout)
             if not isinstance(error, BrokenPipeError):  # that one means that nobody wants to see more
                 print(f"barnabas: cannot print: {error.strerror}", file=sys.stderr)
-                return 2
-        except KeyboardInterrupt:
-            return _INTERRUPTED
+                return streams.CANNOT_PRINT
         return self.status
 
     def _print(self, entry: Entry, render: Callable[[Entry], str]) -> None:
         if isinstance(entry, Unreadable):
-            print(f"barnabas: {_safe(_name(entry.path))}: {_safe(entry.reason)}", file=sys.stderr)
+            print(f"barnabas: {printable(_name(entry.path))}: {printable(entry.reason)}", file=sys.stderr)
             self.status = 2
             return
         if isinstance(entry, Problem):
@@ -149,10 +147,10 @@ def _content(name: str, content: bytes | None) -> dict[str, str | None]:
 def _lines(with_values: bool) -> Callable[[Entry], str]:
     def render(entry: Entry) -> str:
         if isinstance(entry, File):
-            return f"{_safe(_name(entry.path))} ({entry.kind.replace('_', ' ')}, {entry.size_bytes} bytes)\n"
+            return f"{printable(_name(entry.path))} ({entry.kind.replace('_', ' ')}, {entry.size_bytes} bytes)\n"
         if isinstance(entry, Problem):
             left = "" if entry.bytes_left is None else f"; {entry.bytes_left} bytes are left"
-            return f"problem: at position {entry.position}: {_safe(entry.reason)}{left}\n"
+            return f"problem: at position {entry.position}: {printable(entry.reason)}{left}\n"
         if isinstance(entry, Preallocated):
             return f"  {entry.size_bytes} bytes preallocated at position {entry.position}\n"
         indent = "    " if isinstance(entry, BatchRecord) else "  "
@@ -175,7 +173,7 @@ def _words(entry: Entry, with_values: bool) -> Iterator[str]:
             if with_values:
                 yield f"{name}={_quoted(value)}"
         elif value is not None:
-            yield f"{name}={_safe(str(value))}"
+            yield f"{name}={printable(str(value))}"
 
 
 def _flag(name: str, value: bool) -> Iterator[str]:
@@ -212,10 +210,3 @@ def _quoted(content: bytes | None) -> str:
 
 def _name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _safe(text: str) -> str:
-    """Escape what a terminal would not print but obey."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -17,6 +17,7 @@ from ...storage.errors import DataDirLocked, StorageError
 from ...storage.file_pool import DESCRIPTORS_MIN, descriptors
 from ..broker import Broker
 from ..config import BrokerConfig, Given
+from . import streams
 
 logger = logging.getLogger("barnabas")
 
@@ -24,9 +25,9 @@ FILES_WANTED = 10_240
 
 
 def run(config: BrokerConfig, cluster_id: Given | None = None) -> int:
-    """Run until SIGTERM or SIGINT and return the exit status: 0, or 1 when the broker could not start or go on.
+    """Run until SIGTERM, SIGINT or SIGHUP; return the exit status: 0, or 1 when the broker could not start or go on.
 
-    ``cluster_id``: what a new data directory gets; None to draw one.
+    ``cluster_id``: the id for a new data directory; None to draw one.
     """
     _raise_file_limit()
     if (limit := descriptors()) < DESCRIPTORS_MIN:
@@ -43,8 +44,9 @@ async def _serve(config: BrokerConfig, cluster_id: Given | None) -> int:
     broker = Broker(config, cluster_id=cluster_id)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, stop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            loop.add_signal_handler(number, _stop, stop, number)
     starting, stopping = asyncio.create_task(broker.start()), asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     broker.is_stopping = stop.is_set()  # a recovery that is under way ends before the next log
@@ -57,7 +59,7 @@ async def _serve(config: BrokerConfig, cluster_id: Given | None) -> int:
     gc.collect()
     gc.freeze()
     if not stop.is_set():
-        print(_ready_line(broker), flush=True)
+        _say(_ready_line(broker))
     lost = asyncio.create_task(broker.lost.wait())
     await asyncio.wait((stopping, lost), return_when=asyncio.FIRST_COMPLETED)
     if broker.lost.is_set():
@@ -78,8 +80,19 @@ def _reason(error: StorageError | OSError, config: BrokerConfig) -> str:
     return str(error.strerror or error) if isinstance(error, OSError) else str(error)
 
 
-def _stop(stop: asyncio.Event) -> None:
+def _say(line: str) -> None:
+    """Print a line that the broker can do without."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        logger.warning("cannot write to standard output: %s", error.strerror)
+        streams.drop(sys.stdout)
+
+
+def _stop(stop: asyncio.Event, number: signal.Signals) -> None:
     if stop.is_set():
+        if number == signal.SIGHUP:  # the kernel and the shell both tell that a terminal was closed
+            return
         # What was acknowledged is in the page cache; the next start checks the logs.
         os._exit(1)
     stop.set()

@@ -19,7 +19,7 @@ from ...protocol.framing import LARGE_BYTES, FrameReader
 from ...protocol.primitives import MalformedMessage
 from ...protocol.schema import Response
 from ..context import Context
-from ..errors import CloseConnection
+from ..errors import CloseConnection, UnsupportedRequest
 from ..pending import Pending, Waiting
 from .session import Session
 
@@ -40,6 +40,9 @@ WRITE_BUFFER_BYTES_MAX = 2**20
 # milliseconds of work.
 ANSWERS_PER_TURN_MAX = 256
 ANSWER_BYTES_PER_TURN_MAX = 256 * 2**10
+# From how many connections on each waits for the next turn after it was served. While libuv finds 1024 sockets ready
+# it polls again, up to 48 times in a turn, and timers, tasks and new connections would wait for seconds meanwhile.
+CROWD_MIN = 1000
 # How soon to try again for a buffer when all connections together have taken the memory for large frames.
 STARVED_RETRY_S = 0.02
 
@@ -106,6 +109,8 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.received(nbytes)
         if self._next_turn is None:
             self._process()
+            if len(self._shared.connections) >= CROWD_MIN:
+                self._end_turn(0)
         else:
             self._reader.keep()
             self._watch_flow()
@@ -130,6 +135,10 @@ class Connection(asyncio.BufferedProtocol):
                 if len(self._out) >= ANSWERS_PER_TURN_MAX or self._out_bytes >= ANSWER_BYTES_PER_TURN_MAX:
                     self._end_turn(0)
                     break
+        except UnsupportedRequest as error:
+            assert frame is not None
+            self._shared.refusals.tell(self.session, _client_id(frame), str(error))
+            self.close()
         except (MalformedMessage, CloseConnection) as error:
             logger.info("closing the connection from %s: %s", self.session.client_host, error)
             self.close()
@@ -306,3 +315,9 @@ class Connection(asyncio.BufferedProtocol):
         """Close without sending what is left."""
         self._is_closing = True
         self._transport.abort()
+
+
+def _client_id(frame: memoryview) -> str | None:
+    """Return the client id of a request that cannot be read, as far as it is there."""
+    *_, length = _HEADER.unpack_from(frame)
+    return bytes(frame[10 : 10 + length]).decode(errors="replace") if length > 0 else None

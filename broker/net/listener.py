@@ -8,15 +8,16 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...protocol.framing import SCRATCH_BYTES, BufferPool
 from ...storage.file_pool import descriptors_for_connections
 from ..config import BrokerConfig, Listener, connection_limits
+from .acceptor import Acceptor
 from .advertise import advertiser, container_gateways
 from .connection import Connection
+from .refusals import Refusals
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -32,8 +33,8 @@ LARGE_FRAME_TIMEOUT_S = 10.0
 # How long a client has to say goodbye when the broker stops.
 CLOSE_TIMEOUT_S = 2.0
 # Kafka's default of 50 is for a thread that does nothing but accept. Here a burst of clients waits for the loop, and
-# each one that finds the queue full tries again a second later.
-BACKLOG_MIN = 1024
+# each one that finds the queue full tries again a second later. Linux allows 4096 by default (net.core.somaxconn).
+BACKLOG_MIN = 4096
 
 
 class Shared:
@@ -47,6 +48,7 @@ class Shared:
         self.frame_bytes_max = broker.config.int("socket.request.max.bytes")
         self.route = broker.dispatcher.route
         self.connections: set[Connection] = set()
+        self.refusals = Refusals(self.loop.time)
         self.configure(broker.config)
 
     def configure(self, config: BrokerConfig) -> None:
@@ -100,7 +102,7 @@ class Server:
     def __init__(self, broker: Broker) -> None:
         self.shared = Shared(broker)
         self._backlog = max(broker.config.int("socket.listen.backlog.size"), BACKLOG_MIN)
-        self._servers: dict[str, list[asyncio.Server]] = {}
+        self._acceptors: dict[str, list[Acceptor]] = {}
         self._opened: dict[str, Listener] = {}
         self.ports: dict[str, int] = {}
 
@@ -126,7 +128,7 @@ class Server:
 
         Raises OSError with the address in its text.
         """
-        new = [listener for listener in listeners if listener.name not in self._servers]
+        new = [listener for listener in listeners if listener.name not in self._acceptors]
         bound: list[tuple[Listener, list[socket.socket]]] = []
         try:
             for listener in new:
@@ -139,19 +141,16 @@ class Server:
         for listener, sockets in bound:
             self.ports[listener.name] = sockets[0].getsockname()[1]
             self._opened[listener.name] = listener
-            self._servers[listener.name] = [
-                await self.shared.loop.create_server(
-                    partial(Connection, self.shared, listener.name), sock=one, backlog=self._backlog
-                )
-                for one in sockets
+            self._acceptors[listener.name] = [
+                Acceptor(self.shared, listener.name, one, self._backlog) for one in sockets
             ]
 
     def configure(self, config: BrokerConfig) -> None:
         """Go on with other settings; listeners that are not there any more are closed with their connections."""
         self.shared.configure(config)
-        for name in self._servers.keys() - {listener.name for listener in config.listeners}:
-            for server in self._servers.pop(name):
-                server.close()
+        for name in self._acceptors.keys() - {listener.name for listener in config.listeners}:
+            for acceptor in self._acceptors.pop(name):
+                acceptor.close()
             del self.ports[name], self._opened[name]
             for connection in list(self.shared.connections):
                 if connection.session.listener == name:
@@ -159,8 +158,8 @@ class Server:
 
     async def stop(self) -> None:
         """Stop accepting, let requests in progress end, and close the connections."""
-        for server in chain.from_iterable(self._servers.values()):
-            server.close()
+        for acceptor in chain.from_iterable(self._acceptors.values()):
+            acceptor.close()
         connections = self.shared.connections
         deadline = self.shared.loop.time() + CLOSE_TIMEOUT_S
         while self.shared.loop.time() < deadline and any(connection.is_busy for connection in connections):
@@ -204,7 +203,7 @@ def _is_taken(error: OSError) -> bool:
 
 
 def _socket(family: int, address: tuple[object, ...], *, dual: bool = False) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only then
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
