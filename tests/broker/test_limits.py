@@ -1,13 +1,17 @@
 """A broker that the system gives little: address space, length of files, descriptors."""
 
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from support import no_shared_maps
 from support.calls import (
     batch,
+    commit,
+    committed_offset,
     fetch,
     fetch_request,
     fetched,
@@ -28,10 +32,15 @@ from barnabas.storage.file_pool import DESCRIPTORS_MIN
 PARTITIONS = 100
 
 
+def shell(limits: str) -> tuple[str, ...]:
+    """Return the command that runs another one under limits."""
+    return "sh", "-c", f'{limits} && exec "$@"', "sh"
+
+
 @contextmanager
 def limited(data_dir: Path, limits: str) -> Iterator[BrokerProcess]:
     """A broker under the limits that a shell's ``ulimit`` sets."""
-    broker = BrokerProcess(data_dir, limits=limits).start()
+    broker = BrokerProcess(data_dir, within=shell(limits)).start()
     try:
         yield broker
         assert_untroubled(broker)
@@ -119,6 +128,34 @@ def test_a_broker_without_descriptors_goes_on_when_there_are_some(tmp_path):
 
 
 def test_too_few_descriptors_are_told_at_the_start(tmp_path):
-    broker = BrokerProcess(tmp_path / "data", limits=f"ulimit -n {DESCRIPTORS_MIN - 1}")
+    broker = BrokerProcess(tmp_path / "data", within=shell(f"ulimit -n {DESCRIPTORS_MIN - 1}"))
     with pytest.raises(RuntimeError, match=r"limit of open files \(ulimit -n\) is 31, Barnabas needs 32 or more"):
         broker.start()
+
+
+@pytest.mark.skipif(not no_shared_maps.is_possible(), reason="the kernel cannot be told to refuse them")
+def test_a_file_system_without_shared_maps_will_do(tmp_path):
+    """Such as FUSE with direct_io. All is there again after a stop and after a crash."""
+    content = batch(bytes(2**17))
+    within = (sys.executable, no_shared_maps.__file__)
+    broker = BrokerProcess(tmp_path / "data", within=within).start()
+    with Wire(broker.port) as wire:
+        topic = make_topic(wire)
+    count = 0
+    for end in (broker.stop, broker.kill, broker.stop):
+        with Wire(broker.port) as wire:
+            for _ in range(20):
+                assert produce(wire, topic, content).error_code == 0
+            count += 20
+            commit(wire, "group", topic, (0, count))
+            for offset in range(count):
+                assert fetch(wire, topic, offset).records[:8] == offset.to_bytes(8, "big")
+        assert_untroubled(broker)
+        end()
+        broker.start()
+        with Wire(broker.port) as wire:
+            assert committed_offset(wire, "group", topic) == count
+    broker.stop()
+    log = broker.log.read_text()
+    assert log.count("the file system has no shared memory maps") == 4
+    assert "records are read by copies" in log

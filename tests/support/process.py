@@ -16,17 +16,19 @@ START_TIMEOUT_S = 30
 class BrokerProcess:
     """Runs ``barnabas`` on a free port of 127.0.0.1 over ``data_dir``; may be started again after it ended.
 
-    The port stays the same from start to start, so that clients find it again. ``limits``: the shell's command that
-    sets them, as ``ulimit -n 64``.
+    The port stays the same from start to start, so that clients find it again. ``within``: the command that runs the
+    broker, for one that is not to have all that the system has.
     """
 
-    def __init__(self, data_dir: Path, *arguments: str, host: str = "127.0.0.1", limits: str = "") -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, host: str = "127.0.0.1", within: tuple[str, ...] = ()
+    ) -> None:
         self.data_dir = data_dir
         self.log = data_dir.with_name(data_dir.name + ".log")
         self.port = 0
         self._host = host
         self._arguments = arguments
-        self._limits = ["sh", "-c", f'{limits} && exec "$@"', "sh"] if limits else []
+        self._within = within
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -41,7 +43,7 @@ class BrokerProcess:
     def start(self) -> "BrokerProcess":
         listener = f"PLAINTEXT://{self._host}:{self.port}"
         command = [
-            *self._limits,
+            *self._within,
             sys.executable,
             "-m",
             "barnabas",
