@@ -54,7 +54,7 @@ def cut(segment: Segment, damage: Damage, end: int, later: list[Segment], known_
 def is_blank(segment: Segment, position: int) -> bool:
     """Say whether there is nothing but zeros from ``position`` on."""
     zeros = bytes(_PIECE_BYTES)
-    return all(piece == zeros[: len(piece)] for _, piece in _pieces(segment, position))
+    return all(bytes(piece) == zeros[: len(piece)] for _, piece in _pieces(segment, position))
 
 
 def _pieces(segment: Segment, position: int) -> Iterator[tuple[int, memoryview]]:

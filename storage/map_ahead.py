@@ -10,9 +10,10 @@ import os
 import weakref
 
 _libc = ctypes.CDLL(None, use_errno=True)  # without Python's lock: to unmap a large file takes milliseconds
-_libc.mmap.restype = ctypes.c_void_p
-# The last is an off_t, which is as long as a pointer under this name.
-_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+# In glibc the offset of the other one has 32 bits on a 32-bit machine.
+_mmap = getattr(_libc, "mmap64", _libc.mmap)
+_mmap.restype = ctypes.c_void_p
+_mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64)
 _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -23,7 +24,7 @@ def map_ahead(fd: int, length: int) -> "ctypes.Array[ctypes.c_char]":
     What lies beyond the end of the file may not be looked at: that is a signal which ends the process. Nothing may be
     stored in the buffer. Raises OSError.
     """
-    address = _libc.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
+    address = _mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
     if address == _FAILED:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -109,7 +109,7 @@ class MappedFile:
             try:
                 return pool.counted(_mapped(fd, size, length))
             except (OSError, ValueError, MemoryError) as error:
-                if is_last_try:
+                if is_last_try and self._pool is not None:
                     pool.tell_once(f"{self._path()} cannot be mapped ({error}): records are read by copies")
             pool.unmap()
         return None

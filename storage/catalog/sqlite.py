@@ -100,6 +100,10 @@ MIGRATIONS = (
 # Each commit adds one page or more to the write-ahead log: some 20 MB between two checkpoints.
 COMMITS_PER_CHECKPOINT = 5_000
 
+# What SQLite says when it cannot share memory through a file beside the catalog, as on FUSE with direct_io.
+_EXCLUSIVE = "the file system has no shared memory maps; no other program can read the catalog while the broker runs"
+_NO_SHARED_MEMORY = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
+
 
 class SqliteCatalog:
     """A ``Catalog`` in one file. All methods but ``sync`` and ``checkpoint`` belong to one thread."""
@@ -115,19 +119,33 @@ class SqliteCatalog:
         self.revision = 1
         self._synced_revision = 0  # what an earlier process committed may not be on the disk either
         self._failure: OSError | None = None
+        # Whether no other connection is let in. SQLite then needs no memory that is shared through a mapped file.
+        self._is_exclusive = False
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
-                self._db.execute("PRAGMA wal_autocheckpoint = 0")
-                self._migrate(clock, cluster_id)
-                self._wal_fd = files.open_file(f"{path}-wal", files.UPDATE)
-            except BaseException:
-                self._db.close()
-                raise
+                self._open(clock, cluster_id)
+            except sqlite3.Error as error:
+                if error.sqlite_errorcode not in _NO_SHARED_MEMORY:
+                    raise
+                self._is_exclusive = True
+                logger.warning("%s: %s", path.parent, _EXCLUSIVE)
+                self._open(clock, cluster_id)
         except sqlite3.Error as error:
             raise CatalogError(f"cannot open the catalog {path}: {error}") from error
+
+    def _open(self, clock: Clock, cluster_id: str | None) -> None:
+        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            if self._is_exclusive:
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")
+            self._migrate(clock, cluster_id)
+            self._wal_fd = files.open_file(f"{self._path}-wal", files.UPDATE)
+        except BaseException:
+            self._db.close()
+            raise
 
     def _migrate(self, clock: Clock, cluster_id: str | None) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -211,10 +229,15 @@ class SqliteCatalog:
         return self._commits > COMMITS_PER_CHECKPOINT
 
     def checkpoint(self) -> None:
-        """Bring what was committed from the write-ahead log to its place, on a connection of its own."""
+        """Bring what was committed from the write-ahead log to its place, on a connection of its own.
+
+        Where none is let in the owner does it, who holds up the event loop then.
+        """
         if self._wal_fd < 0:
             return
         self._commits = 0
+        if self._is_exclusive:
+            return
         try:
             other = sqlite3.connect(self._path, isolation_level=None)
             try:

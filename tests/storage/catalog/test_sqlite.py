@@ -43,6 +43,7 @@ from barnabas.storage.catalog import (
     TopicRemoved,
     TransactionRemoved,
     TransactionStored,
+    sqlite,
 )
 from barnabas.storage.catalog.sqlite import MIGRATIONS, SqliteCatalog
 from barnabas.storage.clock import ManualClock, SystemClock
@@ -414,3 +415,51 @@ def test_producer_ids_that_somebody_has_had_are_skipped(tmp_path):
     again = SqliteCatalog(tmp_path / "catalog.sqlite", SystemClock())
     assert again.allocate_producer_ids(1) == 21
     again.close()
+
+
+class Exclusive(SqliteCatalog):
+    """As on a file system without shared maps, of which SQLite speaks when it opens the catalog."""
+
+    def _open(self, *arguments: object) -> None:
+        if not self._is_exclusive:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMMAP
+            raise error
+        super()._open(*arguments)
+
+
+def test_a_catalog_needs_no_shared_map(path):
+    catalog = Exclusive(path, SystemClock())
+    catalog.commit(TopicCreated(ORDERS))
+    catalog.checkpoint()
+    assert sorted(file.name for file in path.parent.iterdir()) == ["catalog.sqlite", "catalog.sqlite-wal"]
+    catalog.close()
+    again = SqliteCatalog(path, SystemClock())
+    assert again.topics() == [ORDERS]
+    again.close()
+
+
+def test_another_error_of_the_disk_is_told(path, monkeypatch):
+    def broken(*_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        raise error
+
+    monkeypatch.setattr(SqliteCatalog, "_open", broken)
+    with pytest.raises(CatalogError, match="disk I/O error"):
+        SqliteCatalog(path, SystemClock())
+
+
+def test_the_owner_of_a_catalog_without_a_shared_map_empties_its_write_ahead_log(path, monkeypatch):
+    monkeypatch.setattr(sqlite, "COMMITS_PER_CHECKPOINT", 10)
+    catalog = Exclusive(path, SystemClock())
+    before = path.stat().st_size
+    for number in range(20):
+        catalog.commit(OffsetsCommitted("g", [offset(partition=number, metadata="x" * 4000)]))
+    job = catalog.sync_job()
+    job.work()
+    assert path.stat().st_size == before
+    job.finish()
+    assert path.stat().st_size > before
+    assert not catalog.is_grown
+    catalog.close()
