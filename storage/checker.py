@@ -122,7 +122,7 @@ class _Walk:
         topics = self._check_catalog()
         points = self._offsets(RECOVERY_POINTS_FILE)
         starts = self._offsets(LOG_STARTS_FILE)
-        clean_offsets = self._offsets(CLEAN_OFFSETS_FILE)
+        clean_offsets = self._clean_offsets()
         self._tell_of_journal({topic.topic_id for topic in topics.values()})
         seen: set[Key] = set()
         for name, partition, folder in folders(self.path):
@@ -138,7 +138,9 @@ class _Walk:
                 known = _Known(0, NEVER)
             else:
                 is_compacted = "compact" in topic.configs.get("cleanup.policy", "")
-                known = _Known(points.get(key, 0), NEVER if is_compacted else clean_offsets.get(key, 0))
+                known = _Known(
+                    points.get(key, 0), NEVER if is_compacted or clean_offsets is None else clean_offsets.get(key, 0)
+                )
             self.partitions += 1
             try:
                 self._check_partition(folder, known)
@@ -156,6 +158,15 @@ class _Walk:
     def _offsets(self, name: str) -> dict[Key, int]:
         path = self.path / name
         return read_offsets(path) if self._readable(path, read_offsets) else {}
+
+    def _clean_offsets(self) -> dict[Key, int] | None:
+        """Return up to where logs were compacted, None when the file makes no sense: nobody syncs it."""
+        path = self.path / CLEAN_OFFSETS_FILE
+        try:
+            return read_offsets(path)
+        except StorageError as error:
+            self.note(path, str(error))
+            return None
 
     def _check_catalog(self) -> dict[str, StoredTopic]:
         """Return the topics by their names."""

@@ -70,5 +70,5 @@ class KnownOffsets:
         return [
             (topic, partition)
             for (topic, partition), known_end in self.recovery_points.known().items()
-            if known_end > 0 and is_plainly_short(self._path / f"{topic}-{partition}", known_end)
+            if known_end > 0 and is_plainly_short(f"{self._path}/{topic}-{partition}", known_end)
         ]

@@ -159,26 +159,20 @@ def leader_epoch_in(directory: Path) -> int:
         return -1
 
 
-def is_plainly_short(directory: Path, known_end: int) -> bool:
+def is_plainly_short(directory: str | Path, known_end: int) -> bool:
     """Say whether names and sizes alone show that a partition folder does not reach to ``known_end``.
 
     It is gone, or its newest segment is, or that is empty. Other losses are found when the log is opened.
     """
-    newest = newest_indexed = -1
-    newest_bytes = 0
     try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                stem, suffix = os.path.splitext(entry.name)
-                if not stem.isdigit():
-                    continue
-                if suffix == LOG_SUFFIX and int(stem) > newest:
-                    newest, newest_bytes = int(stem), entry.stat().st_size
-                elif suffix == INDEX_SUFFIX:
-                    newest_indexed = max(newest_indexed, int(stem))
-    except OSError:
+        names = os.listdir(directory)
+        # As long as they are, numbers are in the order of their texts.
+        newest = max((name for name in names if name.endswith(LOG_SUFFIX) and name[0].isdigit()), default="")
+        if not newest or max(name for name in names if name.endswith((LOG_SUFFIX, INDEX_SUFFIX)))[:20] > newest[:20]:
+            return True
+        return int(newest[:20]) < known_end and not os.stat(f"{directory}/{newest}").st_size
+    except (OSError, ValueError):
         return True  # also when it cannot be read: opening it tells why
-    return newest < newest_indexed or (not newest_bytes and newest < known_end)
 
 
 def producer_id_max_in(directory: Path, below: int) -> int:

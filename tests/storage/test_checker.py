@@ -230,6 +230,12 @@ def test_a_batch_that_was_on_the_disk_and_is_damaged_is_a_problem_even_after_a_c
     assert "no sound batch at position" in texts(check(folder.path), is_problem=True)
 
 
+@pytest.mark.parametrize(("name", "is_problem"), [(LOG_STARTS_FILE, True), (CLEAN_OFFSETS_FILE, False)])
+def test_a_garbled_checkpoint_is_a_problem_when_it_is_always_on_the_disk(folder, name, is_problem):
+    (folder.path / name).write_bytes(bytes(20))
+    assert "is not a checkpoint file" in texts(check(folder.path), is_problem)
+
+
 def test_a_segment_that_is_gone_from_the_middle_is_a_problem(folder):
     logs(folder)[1].unlink()
     end = int(logs(folder)[1].stem)

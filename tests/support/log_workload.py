@@ -174,8 +174,10 @@ class Workload:
         self.logs = []
         self.data_dir = DataDir(self.disk.root, self.clock, 1, self.deliveries.append)
         if not self.data_dir.catalog.topics():
-            self.data_dir.catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", PARTITIONS, 0, {})))
+            configs = {"cleanup.policy": "compact"} if self.settings.is_compacted else {}
+            self.data_dir.catalog.commit(TopicCreated(StoredTopic(TOPIC_ID, "t", PARTITIONS, 0, configs)))
         self.logs = [self.data_dir.open_log("t", number, TOPIC_ID, self.settings) for number in range(PARTITIONS)]
+        assert not any(log.loss for log in self.logs), [log.loss for log in self.logs]
         self.data_dir.flusher.attach(self)
         if not self.data_dir.was_clean:
             self.data_dir.checkpoint()
@@ -271,7 +273,7 @@ class Workload:
 
     def delete(self, log: SegmentedLog, model: LogModel) -> None:
         assert self.data_dir is not None
-        if self.data_dir._log_starts._writing.locked():
+        if self.data_dir.known.log_starts._writing.locked():
             return  # the flusher's thread would have to go on first
         bases = [header.base_offset for header, _ in model.history]
         offset = self.random.choice([self.random.randint(model.start, model.end), model.end, *bases[-3:]])
