@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# usage: tests/pythons/run.sh WHEEL
+# Installs the wheel and runs the README's example on every Python that is here: on the PATH, under ~/.pyenv, and as root
+# on Debian those of Debian's unstable distribution, in a folder of their own. Then looks for wheels of the dependencies
+# for the systems that are not here. A Python that is not here is skipped, and said to be. PYTHONS chooses versions.
+set -euo pipefail
+wheel=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+readme=$here/../../README.md
+read -ra versions <<<"${PYTHONS:-3.11 3.12 3.13 3.14 3.15 3.14t 3.15t}"
+unstable=${UNSTABLE:-$here/../../.venv/debian-unstable}
+failed=()
+
+# Prints the path of a Python of this version that can make environments.
+find_python() {
+    local path
+    for path in "/usr/bin/python$1" "$(command -v "python$1" || true)" "$HOME"/.pyenv/versions/"${1%t}"*/bin/"python$1"; do
+        if test -x "$path" && "$path" -c 'import ensurepip, venv' 2>/dev/null; then
+            echo "$path"
+            return
+        fi
+    done
+    return 1
+}
+
+# Debian's unstable distribution has Pythons that a stable one has not.
+make_unstable() {
+    test "$(id -u)" = 0 && command -v apt-get >/dev/null || return 1
+    test -x "$unstable/usr/bin/apt-get" && return
+    command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap >/dev/null || return 1
+    echo "Fetching Debian's unstable distribution into $unstable"
+    debootstrap --variant=minbase --include=ca-certificates sid "$unstable" >/dev/null
+    chroot "$unstable" apt-get update -qq
+}
+
+# Tries a version that is not here in the folder of Debian's unstable distribution.
+try_in_unstable() {
+    chroot "$unstable" apt-get install -y -qq --no-install-recommends "python$1-venv" >/dev/null 2>&1 || return 2
+    mkdir -p "$unstable/try"
+    cp "$wheel" "$readme" "$here/try_wheel.py" "$unstable/try"
+    cp /etc/resolv.conf "$unstable/etc/resolv.conf"
+    if test -n "${PIP_CERT:-}"; then mkdir -p "$unstable$(dirname "$PIP_CERT")" && cp "$PIP_CERT" "$unstable$PIP_CERT"; fi
+    if test -e /etc/pip.conf; then cp /etc/pip.conf "$unstable/etc/pip.conf"; fi
+    PIP_FIND_LINKS='' chroot "$unstable" "python$1" /try/try_wheel.py "/try/$(basename "$wheel")" /try/README.md
+}
+
+for version in "${versions[@]}"; do
+    if python=$(find_python "$version"); then
+        "$python" "$here/try_wheel.py" "$wheel" "$readme" || failed+=("$version")
+    elif make_unstable; then
+        status=0
+        try_in_unstable "$version" || status=$?
+        case $status in
+            0) ;;
+            2) echo "Python $version: skipped, neither here nor in Debian" ;;
+            *) failed+=("$version") ;;
+        esac
+    else
+        echo "Python $version: skipped, it is not here"
+    fi
+done
+
+
+if ((${#failed[@]})); then
+    printf 'failed: %s\n' "${failed[@]}"
+    exit 1
+fi
