@@ -30,7 +30,7 @@ make_unstable() {
     command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap >/dev/null || return 1
     echo "Fetching Debian's unstable distribution into $unstable"
     debootstrap --variant=minbase --include=ca-certificates sid "$unstable" >/dev/null
-    chroot "$unstable" apt-get update -qq
+    chroot "$unstable" apt-get update -qq -o Acquire::Check-Valid-Until=false
 }
 
 # Tries a version that is not here in the folder of Debian's unstable distribution.
