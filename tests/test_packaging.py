@@ -133,6 +133,26 @@ def test_nothing_but_the_dependencies_is_needed_to_start(missing: str, tmp_path:
     assert broker.returncode == 0
 
 
+def test_links_in_the_readme_lead_somewhere_also_from_a_package_index() -> None:
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text())
+    relative = [link for link in links if "://" not in link]
+    assert all((ROOT / link).exists() for link in relative)
+    # A package index shows the README without the files around it. When the project has a home, links begin with it.
+    assert not relative or "urls" not in PROJECT["project"]
+
+
+@pytest.mark.parametrize(
+    "page", [path for path in tracked() if path.parts[0] == "docs" and path.suffix == ".md"], ids=str
+)
+def test_links_between_the_docs_lead_to_a_heading(page: Path) -> None:
+    for link, heading in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", (ROOT / page).read_text()):
+        target = ROOT / page.parent / link if link else ROOT / page
+        assert target.exists(), link
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
+        assert not heading or heading in anchors, f"{link}#{heading}"
+
+
 def test_the_command_says_its_version() -> None:
     said = subprocess.run([sys.executable, "-m", "barnabas", "--version"], capture_output=True, text=True, check=True)
     from barnabas import __version__

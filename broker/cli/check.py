@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...storage.checker import check
 from ...storage.errors import StorageError
+from .counts import counted
 
 
 def run_check(data_dir: str) -> int:
@@ -19,7 +20,8 @@ def run_check(data_dir: str) -> int:
         problems += finding.is_problem
         print(f"{'problem' if finding.is_problem else 'note'}: {finding.path}: {finding.text}")
     print(
-        f"{report.partitions} partitions, {report.batches} batches, {report.records} records,"
-        f" {report.size_bytes} bytes: {f'{problems} problems' if problems else 'all is well'}"
+        f"{counted(report.partitions, 'partition')}, {counted(report.batches, 'batch', 'batches')},"
+        f" {counted(report.records, 'record')}, {counted(report.size_bytes, 'byte')}:"
+        f" {counted(problems, 'problem') if problems else 'all is well'}"
     )
     return 1 if problems else 0
