@@ -8,7 +8,7 @@ wheel=$(realpath "$1")
 here=$(cd "$(dirname "$0")" && pwd)
 readme=$here/../../README.md
 read -ra versions <<<"${PYTHONS:-3.11 3.12 3.13 3.14 3.15 3.14t 3.15t}"
-unstable=${UNSTABLE:-$here/../../.venv/debian-unstable}
+unstable=${UNSTABLE:-${XDG_CACHE_HOME:-$HOME/.cache}/barnabas-pythons/debian}
 failed=()
 
 # Prints the path of a Python of this version that can make environments.
@@ -26,11 +26,13 @@ find_python() {
 # Debian's unstable distribution has Pythons that a stable one has not.
 make_unstable() {
     test "$(id -u)" = 0 && command -v apt-get >/dev/null || return 1
-    test -x "$unstable/usr/bin/apt-get" && return
+    test -e "$unstable.done" && return
     command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap >/dev/null || return 1
     echo "Fetching Debian's unstable distribution into $unstable"
-    debootstrap --variant=minbase --include=ca-certificates sid "$unstable" >/dev/null
-    chroot "$unstable" apt-get update -qq -o Acquire::Check-Valid-Until=false
+    mkdir -p "$unstable"
+    debootstrap --variant=minbase --include=ca-certificates sid "$unstable" >/dev/null || return 1
+    chroot "$unstable" apt-get update -qq -o Acquire::Check-Valid-Until=false || return 1
+    touch "$unstable.done"
 }
 
 # Tries a version that is not here in the folder of Debian's unstable distribution.
