@@ -88,11 +88,21 @@ interop: interop-python interop-go interop-javascript interop-java interop-files
 docker-test: $(VENV)/test.done  ## the image and the compose file, on a Docker engine (here, or set up as root on Debian)
 	docker/test.sh $(BIN)/python $(ARGS)
 
+.PHONY: dist
+dist: $(VENV)/test.done  ## wheel and source distribution, in dist/
+	@rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+
+.PHONY: pythons
+pythons: dist  ## the wheel and the README's example on each Python that can be had; wheels of the dependencies elsewhere
+	tests/pythons/run.sh dist/*.whl
+
 .PHONY: lint
-lint: $(VENV)/lint.done  ## ruff: format and rules
+lint: $(VENV)/lint.done dist  ## ruff: format and rules; what a package index checks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python docs/compatibility.py --check
+	$(BIN)/twine check --strict dist/*
 
 .PHONY: compatibility
 compatibility: $(VENV)/test.done  ## write docs/compatibility.md from what the code declares

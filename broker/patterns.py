@@ -1,4 +1,8 @@
-"""Regular expressions of clients, in RE2's syntax: matching takes time linear in the name, always."""
+"""Regular expressions of clients, in RE2's syntax: matching takes time linear in the name, always.
+
+google-re2 has no wheels for musl, free-threaded Python and Python 3.15, so it is an extra. Without it `backtracking`
+takes the expressions that Python's own `re` matches in bounded time, and refuses the others.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +42,12 @@ def resolve(regexes: Iterable[str], names: Iterable[str]) -> dict[str, frozenset
 def compiled(regex: str) -> Any:
     """Return what matches names. Raises ApiError: INVALID_REGULAR_EXPRESSION."""
     _check_escapes(regex)
-    import re2  # only where somebody subscribes to a pattern
+    try:
+        import re2  # on the first use of a pattern: most brokers never see one
+    except ImportError:
+        from .backtracking import BoundedPattern
 
+        return BoundedPattern(regex)
     options = re2.Options()
     options.max_mem = MEMORY_BYTES_MAX
     options.log_errors = False

@@ -1,8 +1,11 @@
 """The repository root is the package: what is shipped, and which part may import which."""
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -67,21 +70,76 @@ def test_time_and_randomness_come_from_the_clock_module_only(path: Path) -> None
         assert "uuid4(" not in (ROOT / path).read_text()
 
 
-def test_the_wheel_holds_the_package_and_no_other_top_level_name(tmp_path: Path) -> None:
-    source = tmp_path / "source"
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return a copy of what is tracked."""
+    copy = tmp_path / "source"
     for path in tracked():
-        target = source / path
+        target = copy / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((ROOT / path).read_bytes())
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
+    return copy
+
+
+def built(kind: str, source: Path) -> Path:
+    """Build a "wheel" or an "sdist" and return the file."""
+    into = source.parent / "dist"
+    shutil.rmtree(into, ignore_errors=True)
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(into), str(source)]
     subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    (file,) = into.iterdir()
+    return file
+
+
+def test_the_wheel_holds_the_package_and_no_other_top_level_name(source: Path) -> None:
+    names = zipfile.ZipFile(built("wheel", source)).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"barnabas"}
     assert {"barnabas/py.typed", "barnabas/__main__.py"} <= set(names)
     shipped = {name.removeprefix("barnabas/") for name in names if name.endswith(".py")}
     assert {str(path) for path in modules()} <= shipped
     assert not any(name.startswith("tests") for name in shipped)
+
+
+def test_a_module_that_is_gone_is_not_in_the_next_wheel(source: Path) -> None:
+    gone = source / "broker/gone.py"
+    gone.touch()
+    assert "barnabas/broker/gone.py" in zipfile.ZipFile(built("wheel", source)).namelist()
+    gone.unlink()
+    assert "barnabas/broker/gone.py" not in zipfile.ZipFile(built("wheel", source)).namelist()
+
+
+def test_the_source_distribution_holds_all_that_is_tracked(source: Path) -> None:
+    with tarfile.open(built("sdist", source)) as archive:
+        names = {str(Path(*Path(member.name).parts[1:])) for member in archive.getmembers() if member.isfile()}
+    ours = {str(path) for path in tracked() if not path.parts[0].startswith(".")}
+    made = {name for name in names if name.startswith("barnabas.egg-info/")} | {"PKG-INFO", "setup.cfg"}
+    assert names - made == ours
+
+
+def test_every_dependency_has_wheels_everywhere_and_the_others_are_extras() -> None:
+    # google-re2, lz4 and zstandard have none for musl, free-threaded Python or Python 3.15: make pythons looks.
+    names = {re.split("[>=<;]", dependency)[0] for dependency in PROJECT["project"]["dependencies"]}
+    assert names == {"crc32c", "cramjam", "prometheus-client", "uvloop"}
+
+
+def test_links_in_the_readme_lead_somewhere_also_from_a_package_index() -> None:
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text())
+    relative = [link for link in links if "://" not in link]
+    assert all((ROOT / link).exists() for link in relative)
+    # A package index shows the README without the files around it. When the project has a home, links begin with it.
+    assert not relative or "urls" not in PROJECT["project"]
+
+
+@pytest.mark.parametrize(
+    "page", [path for path in tracked() if path.parts[0] == "docs" and path.suffix == ".md"], ids=str
+)
+def test_links_between_the_docs_lead_to_a_heading(page: Path) -> None:
+    for link, heading in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", (ROOT / page).read_text()):
+        target = ROOT / page.parent / link if link else ROOT / page
+        assert target.exists(), link
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
+        assert not heading or heading in anchors, f"{link}#{heading}"
 
 
 def test_the_command_says_its_version() -> None:

@@ -9,6 +9,7 @@ from ...storage.errors import StorageError
 from ...storage.layout import node_id_in
 from ..config import BrokerConfig
 from ..partitions.adoption import KAFKAS_OWN, adopt
+from .counts import counted
 
 
 def run_adopt(data_dir: str) -> int:
@@ -30,7 +31,8 @@ def run_adopt(data_dir: str) -> int:
                 seen += 1
                 taken += adopted.partitions > 0
                 left += bool(adopted.problem) and adopted.topic not in KAFKAS_OWN
-                what = f"{adopted.partitions} partitions, {adopted.records} records" if adopted.partitions else "left"
+                counts = f"{counted(adopted.partitions, 'partition')}, {counted(adopted.records, 'record')}"
+                what = counts if adopted.partitions else "left"
                 print(f"{adopted.topic}: {what}{f': {adopted.problem}' if adopted.problem else ''}")
         finally:
             opened.close()

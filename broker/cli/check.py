@@ -6,6 +6,7 @@ from pathlib import Path
 from ...storage.checker import Report, check
 from ...storage.errors import StorageError
 from . import streams
+from .counts import counted
 
 
 def run_check(data_dir: str) -> int:
@@ -30,6 +31,7 @@ def _print(report: Report, problems: int) -> None:
     for finding in report.findings:
         print(f"{'problem' if finding.is_problem else 'note'}: {finding.path}: {finding.text}")
     print(
-        f"{report.partitions} partitions, {report.batches} batches, {report.records} records,"
-        f" {report.size_bytes} bytes: {f'{problems} problems' if problems else 'all is well'}"
+        f"{counted(report.partitions, 'partition')}, {counted(report.batches, 'batch', 'batches')},"
+        f" {counted(report.records, 'record')}, {counted(report.size_bytes, 'byte')}:"
+        f" {counted(problems, 'problem') if problems else 'all is well'}"
     )

@@ -1,10 +1,14 @@
-"""The codecs of a batch. Libraries are imported on first use: most batches pass a broker unopened."""
+"""The codecs of a batch. Libraries are imported on first use: most batches pass a broker unopened.
+
+cramjam does all codecs but gzip. It has wheels for every Python and C library that Barnabas runs on, unlike lz4 and
+zstandard.
+"""
 
 from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from .errors import BatchCorrupt, RecordsTooLarge, UnsupportedCodec
 
@@ -17,10 +21,15 @@ if TYPE_CHECKING:
 # above any honest batch, and still an amount of memory that a broker has for a moment.
 DECOMPRESSED_BYTES_MAX = 256 * 2**20
 
-# Input goes to a decompressor in steps, and the sum is checked after each. A step grows at most to 1 MiB (gzip,
-# 1032:1), 4 MiB (one block of lz4) or 32 MiB (zstd: 4 bytes may stand for a block of 128 KiB): a bomb overshoots by
-# that much. (For zstd comes its window, which the library refuses above 128 MiB.)
+# Input goes to zlib in steps, and the sum is checked after each. A step grows at most to 1 MiB (1032:1), so a bomb
+# overshoots the limit by that much.
 STEP_BYTES = 1024
+
+# lz4 and zstd write into a buffer. The first buffer has room for a common ratio, the next ones for rare ratios.
+ROOM_BYTES_MIN = 64 * 1024
+ROOM_RATIO = 4
+ROOM_GROWTH = 8
+NO_ROOM = "failed to write whole buffer"  # the words of the library for a buffer that is full
 
 # The header of org.xerial.snappy.SnappyOutputStream: magic, version 1, readable by version 1.
 XERIAL_MAGIC = b"\x82SNAPPY\x00"
@@ -29,6 +38,11 @@ XERIAL_BLOCK_BYTES = 32 * 1024  # the block size that Java writes
 _BLOCK_LENGTH = struct.Struct(">i")
 
 LZ4_LEVEL_DEFAULT = 9
+# Magic; version 1, independent blocks, no checksums, no size; blocks of at most 64 KiB; checksum of the header.
+LZ4_HEADER = b"\x04\x22\x4d\x18\x60\x40\x82"
+LZ4_BLOCK_CHECKSUM = 0x10  # in the flags
+LZ4_STORED = 0x8000_0000  # in the length of a block that is not compressed
+_LZ4_LENGTH = struct.Struct("<I")
 
 
 class Codec(IntEnum):
@@ -56,18 +70,11 @@ def compress(codec: Codec, data: ReadableBuffer, level: int | None = None) -> by
         case Codec.SNAPPY:
             return _xerial(memoryview(data))
         case Codec.LZ4:
-            import lz4.frame
-
-            # Kafka's default level, 9, means its fast compressor, which is 0 here. Java reads no linked blocks.
-            fast = level is None or level == LZ4_LEVEL_DEFAULT
-            frame: bytes = lz4.frame.compress(
-                data, compression_level=0 if fast else level, block_linked=False, store_size=False
-            )
-            return frame
+            return _lz4_frame(data, level)
         case Codec.ZSTD:
-            import zstandard
+            from cramjam import zstd
 
-            return zstandard.ZstdCompressor(level=3 if level is None else level).compress(memoryview(data))
+            return bytes(zstd.compress(data, 3 if level is None else level))
         case _:
             raise UnsupportedCodec(f"codec {codec}")
 
@@ -85,59 +92,85 @@ def decompress(codec: Codec, data: ReadableBuffer, max_bytes: int = DECOMPRESSED
                 raise RecordsTooLarge(f"{len(view)} bytes of records, the limit is {max_bytes}")
             return bytes(view)
         case Codec.GZIP:
-            import zlib
-
-            return _frames(lambda: zlib.decompressobj(wbits=31), view, max_bytes)
+            return _gunzip(view, max_bytes)
         case Codec.SNAPPY:
             return _unsnappy(view, max_bytes)
         case Codec.LZ4:
-            import lz4.frame
+            from cramjam import lz4
 
-            return _frames(lz4.frame.LZ4FrameDecompressor, view, max_bytes)
+            return _into_buffer(lz4.decompress_into, view, max_bytes)
         case Codec.ZSTD:
-            import zstandard
+            from cramjam import zstd
 
-            return _frames(zstandard.ZstdDecompressor().decompressobj, view, max_bytes)
+            return _into_buffer(zstd.decompress_into, view, max_bytes)
         case _:
             raise UnsupportedCodec(f"codec {codec}")
 
 
-class _Frame(Protocol):
-    """What the decompressors of zlib, lz4 and zstandard have in common; each reads one member or frame."""
+def _gunzip(data: memoryview, max_bytes: int) -> bytes:
+    """Decompress member after member. Steps are small: the bytes that a step leaves are cheap to read again."""
+    import zlib
 
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes | None: ...
-
-    def decompress(self, data: memoryview, /) -> bytes: ...
-
-
-def _frames(new: Callable[[], _Frame], data: memoryview, max_bytes: int) -> bytes:
-    """Decompress frame after frame. Steps are small, so that what a step leaves unused is cheap to read again."""
     pieces: list[bytes] = []
     room = max_bytes
     position = 0
     try:
-        frame = new()
+        member = zlib.decompressobj(wbits=31)
         while position < len(data):
-            if frame.eof:
-                frame = new()
+            if member.eof:
+                member = zlib.decompressobj(wbits=31)
             step = data[position : position + STEP_BYTES]
-            piece = frame.decompress(step)
+            piece = member.decompress(step)
             pieces.append(piece)
             room -= len(piece)
             if room < 0:
                 break
-            position += len(step) - (len(frame.unused_data or b"") if frame.eof else 0)
-        complete = frame.eof
-    except Exception as error:  # every library has its own, lz4 raises plain RuntimeError
+            position += len(step) - len(member.unused_data)
+    except zlib.error as error:
         raise BatchCorrupt(f"the records do not decompress: {error}") from error
     if room < 0:
         raise RecordsTooLarge(f"the records decompress to more than {max_bytes} bytes")
-    if not complete:
+    if not member.eof:
         raise BatchCorrupt("the compressed records are cut short")
+    return b"".join(pieces)
+
+
+def _into_buffer(decompress_into: Callable[[memoryview, bytearray], int], data: memoryview, max_bytes: int) -> bytes:
+    """Decompress all frames of ``data`` into a buffer, and into a larger one while they do not fit."""
+    from cramjam import DecompressionError
+
+    room = min(max_bytes, ROOM_BYTES_MIN + ROOM_RATIO * len(data))
+    while True:
+        buffer = bytearray(room)
+        try:
+            size = decompress_into(data, buffer)
+        except DecompressionError as error:
+            if NO_ROOM not in str(error):
+                raise BatchCorrupt(f"the records do not decompress: {error}") from error
+        else:
+            return bytes(memoryview(buffer)[:size])
+        if room == max_bytes:
+            raise RecordsTooLarge(f"the records decompress to more than {max_bytes} bytes")
+        room = min(max_bytes, room * ROOM_GROWTH)
+
+
+def _lz4_frame(data: ReadableBuffer, level: int | None) -> bytes:
+    """Return a frame as Java writes it: independent blocks, without the checksums that the library gives blocks."""
+    from cramjam import lz4
+
+    # Kafka's default level, 9, means its fast compressor, which is 0 here. Java reads no linked blocks.
+    fast = level is None or level == LZ4_LEVEL_DEFAULT
+    compressor = lz4.Compressor(level=0 if fast else level, content_checksum=False, block_linked=False)
+    compressor.compress(bytes(data))
+    frame = memoryview(compressor.finish())
+    checksum_bytes = 4 if frame[4] & LZ4_BLOCK_CHECKSUM else 0
+    pieces: list[ReadableBuffer] = [LZ4_HEADER]
+    position = len(LZ4_HEADER)
+    while length := _LZ4_LENGTH.unpack_from(frame, position)[0] & ~LZ4_STORED:
+        end = position + _LZ4_LENGTH.size + length
+        pieces.append(frame[position:end])
+        position = end + checksum_bytes
+    pieces.append(frame[position:])
     return b"".join(pieces)
 
 

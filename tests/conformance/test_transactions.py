@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.structs import TopicPartition as PythonPartition
 from support.calls import fresh
 from support.clients.confluent import create_topic
+from support.clients.contract import TIMEOUT_MS, TIMEOUT_S
 from support.process import BrokerProcess
 
 PARTITIONS = 3
@@ -64,7 +65,7 @@ def confluent_reads(bootstrap: str, topic: str, count: int) -> Iterable[bytes]:
     consumer = Consumer(settings)
     try:
         consumer.assign([TopicPartition(topic, index, 0) for index in range(PARTITIONS)])
-        messages = consumer.consume(count, timeout=30)
+        messages = consumer.consume(count, timeout=TIMEOUT_S)
         return [message.value() or b"" for message in messages]
     finally:
         consumer.close()
@@ -72,7 +73,7 @@ def confluent_reads(bootstrap: str, topic: str, count: int) -> Iterable[bytes]:
 
 def kafka_python_reads(bootstrap: str, topic: str, count: int) -> Iterable[bytes]:
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", consumer_timeout_ms=30_000
+        bootstrap_servers=bootstrap, isolation_level="read_committed", consumer_timeout_ms=TIMEOUT_MS
     )
     try:
         partitions = [PythonPartition(topic, index) for index in range(PARTITIONS)]
@@ -89,7 +90,7 @@ def aiokafka_reads(bootstrap: str, topic: str, count: int) -> Iterable[bytes]:
             partitions = [AioPartition(topic, index) for index in range(PARTITIONS)]
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
-            return [(await asyncio.wait_for(consumer.getone(), 30)).value for _ in range(count)]
+            return [(await asyncio.wait_for(consumer.getone(), TIMEOUT_S)).value for _ in range(count)]
 
     return asyncio.run(read())
 

@@ -93,7 +93,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def wait_until(holds: Callable[[], bool], timeout_s: float = 30) -> None:
+def wait_until(holds: Callable[[], bool], timeout_s: float = 120) -> None:
     """Wait for what happens in the background."""
     deadline = time.monotonic() + timeout_s
     while not holds():

@@ -73,7 +73,7 @@ class BrokerProcess:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def stop(self, timeout_s: float = 20) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """End it as Ctrl-C does and return its exit status."""
         return self._end(signal.SIGTERM, timeout_s)
 
@@ -87,7 +87,7 @@ class BrokerProcess:
 
     def kill(self) -> None:
         """End it as a crash does."""
-        self._end(signal.SIGKILL, 20)
+        self._end(signal.SIGKILL, 60)
 
     def _end(self, number: signal.Signals, timeout_s: float) -> int:
         assert self._process is not None

@@ -14,7 +14,7 @@ CLIENT_ID = b"wire"
 class Wire:
     """A blocking connection. ``call`` sends a request in a version of one's choice and returns the response."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1", timeout_s: float = 20) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1", timeout_s: float = 60) -> None:
         self.socket = socket.create_connection((host, port), timeout_s)
         self._correlation_id = 0
         self._buffer = b""

@@ -33,6 +33,9 @@ from barnabas.protocol.messages.fetch import (
 from barnabas.protocol.messages.leadership import LeaderIdAndEpoch
 from barnabas.protocol.messages.topics import DeleteTopicsRequest
 
+# A test that has to wait this long hangs, and the connection to the broker ends it.
+FOR_EVER_MS = 600_000
+
 ENDS = both_ends(FetchRequest)
 BY_NAME = both_ends(FetchRequest, until=12)
 BY_ID = both_ends(FetchRequest, since=13)
@@ -100,10 +103,8 @@ def as_of_partition(partition: PartitionData, version: int) -> PartitionData:
 @pytest.mark.parametrize("offset", [4, 2**63 - 1, -1, -(2**63)])
 def test_an_offset_outside_the_log_is_out_of_range(wire: Wire, topic: Topic, version: int, offset: int) -> None:
     produce(wire, topic, batch())
-    started = time.monotonic()
-    result = fetch(wire, topic, offset, version, max_wait_ms=10_000)
+    result = fetch(wire, topic, offset, version, max_wait_ms=FOR_EVER_MS)
     assert result == as_of_partition(error_data(ErrorCode.OFFSET_OUT_OF_RANGE), version)
-    assert time.monotonic() - started < 5
 
 
 # What is not there
@@ -112,13 +113,13 @@ def test_an_offset_outside_the_log_is_out_of_range(wire: Wire, topic: Topic, ver
 @BY_NAME
 def test_an_unknown_name_is_told_at_once(wire: Wire, version: int) -> None:
     expected = as_of_partition(error_data(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), version)
-    assert fetch(wire, NOWHERE, version=version, max_wait_ms=10_000) == expected
+    assert fetch(wire, NOWHERE, version=version, max_wait_ms=FOR_EVER_MS) == expected
 
 
 @BY_ID
 @pytest.mark.parametrize("topic_id", [NOWHERE.topic_id, bytes(16)], ids=["unknown", "zero"])
 def test_an_unknown_id_is_told_at_once(wire: Wire, version: int, topic_id: bytes) -> None:
-    response = wire.call(fetch_request((Topic("", topic_id), 0, 0), max_wait_ms=10_000), version)
+    response = wire.call(fetch_request((Topic("", topic_id), 0, 0), max_wait_ms=FOR_EVER_MS), version)
     assert response.error_code == ErrorCode.NONE
     assert response.responses == [
         FetchableTopicResponse(topic_id=topic_id, partitions=[error_data(ErrorCode.UNKNOWN_TOPIC_ID)])
@@ -223,50 +224,41 @@ def test_nobody_waits_for_more_when_there_is_more_than_fits(wire: Wire, topic: T
         produce(wire, topic, batch())
     budget = 3 * len(batch()) - 1
     for limits in ({"max_bytes": budget}, {"partition_max_bytes": budget, "min_bytes": budget}):
-        request = fetch_request((topic, 0, 0), **{"max_wait_ms": 1000, "min_bytes": 10**6, **limits})
-        took_s, (result,) = timed(wire, request, version)
+        request = fetch_request((topic, 0, 0), **{"max_wait_ms": FOR_EVER_MS, "min_bytes": 10**6, **limits})
+        (result,) = fetched(wire.call(request, version))
         assert len(result.records) == 2 * len(batch())
-        assert took_s < 0.5
-
-
-def timed(wire: Wire, request: FetchRequest, version: int) -> tuple[float, list[PartitionData]]:
-    started = time.monotonic()
-    results = fetched(wire.call(request, version))
-    return time.monotonic() - started, results
 
 
 @ENDS
 def test_an_answer_waits_for_max_wait(wire: Wire, topic: Topic, version: int) -> None:
     produce(wire, topic, batch())
-    took_s, (result,) = timed(wire, fetch_request((topic, 0, 3), max_wait_ms=200), version)
-    assert 0.19 <= took_s < 2
+    started = time.monotonic()
+    (result,) = fetched(wire.call(fetch_request((topic, 0, 3), max_wait_ms=200), version))
+    assert time.monotonic() - started >= 0.19
     assert (result.error_code, result.records, result.high_watermark) == (ErrorCode.NONE, b"", 3)
 
 
 @ENDS
 @pytest.mark.parametrize("max_wait_ms", [0, -1])
 def test_who_does_not_want_to_wait_does_not(wire: Wire, topic: Topic, version: int, max_wait_ms: int) -> None:
-    took_s, (result,) = timed(wire, fetch_request((topic, 0, 0), max_wait_ms=max_wait_ms), version)
-    assert took_s < 1
+    (result,) = fetched(wire.call(fetch_request((topic, 0, 0), max_wait_ms=max_wait_ms), version))
     assert result.records == b""
 
 
 @ENDS
 def test_no_minimum_means_no_waiting(wire: Wire, topic: Topic, version: int) -> None:
-    took_s, _ = timed(wire, fetch_request((topic, 0, 0), max_wait_ms=10_000, min_bytes=0), version)
-    assert took_s < 5
+    request = fetch_request((topic, 0, 0), max_wait_ms=FOR_EVER_MS, min_bytes=0)
+    assert [result.records for result in fetched(wire.call(request, version))] == [b""]
 
 
 @ENDS
 def test_no_partitions_means_no_waiting(wire: Wire, version: int) -> None:
-    took_s, results = timed(wire, fetch_request(max_wait_ms=10_000), version)
-    assert took_s < 5
-    assert results == []
+    assert fetched(wire.call(fetch_request(max_wait_ms=FOR_EVER_MS), version)) == []
 
 
 @ENDS
 def test_an_append_wakes_who_waits(wire: Wire, other: Wire, topic: Topic, version: int) -> None:
-    wire.send(fetch_request((topic, 0, 0), max_wait_ms=20_000), version)
+    wire.send(fetch_request((topic, 0, 0), max_wait_ms=FOR_EVER_MS), version)
     time.sleep(0.05)
     produce(other, topic, batch())
     (result,) = fetched(wire.receive(FetchRequest, version))
@@ -278,7 +270,7 @@ def test_an_append_to_any_of_the_partitions_wakes_who_waits(
     wire: Wire, other: Wire, topic: Topic, version: int
 ) -> None:
     second = make_topic(other)
-    wire.send(fetch_request((topic, 0, 0), (second, 0, 0), max_wait_ms=20_000), version)
+    wire.send(fetch_request((topic, 0, 0), (second, 0, 0), max_wait_ms=FOR_EVER_MS), version)
     time.sleep(0.05)
     produce(other, second, batch())
     assert [len(result.records) > 0 for result in fetched(wire.receive(FetchRequest, version))] == [False, True]
@@ -288,7 +280,7 @@ def test_an_append_to_any_of_the_partitions_wakes_who_waits(
 def test_who_waits_for_min_bytes_is_not_woken_by_less(wire: Wire, other: Wire, topic: Topic, version: int) -> None:
     size = len(batch())
     produce(other, topic, batch())
-    wire.send(fetch_request((topic, 0, 0), max_wait_ms=20_000, min_bytes=2 * size + 1), version)
+    wire.send(fetch_request((topic, 0, 0), max_wait_ms=FOR_EVER_MS, min_bytes=2 * size + 1), version)
     time.sleep(0.05)
     produce(other, topic, batch())
     wire.socket.settimeout(0.1)
@@ -303,23 +295,21 @@ def test_who_waits_for_min_bytes_is_not_woken_by_less(wire: Wire, other: Wire, t
 @ENDS
 def test_min_bytes_is_capped_by_max_bytes(wire: Wire, topic: Topic, version: int) -> None:
     produce(wire, topic, batch())
-    request = fetch_request((topic, 0, 0), max_wait_ms=10_000, min_bytes=10**6, max_bytes=len(batch()))
-    took_s, (result,) = timed(wire, request, version)
-    assert took_s < 5
+    request = fetch_request((topic, 0, 0), max_wait_ms=FOR_EVER_MS, min_bytes=10**6, max_bytes=len(batch()))
+    (result,) = fetched(wire.call(request, version))
     assert len(result.records) == len(batch())
 
 
 @ENDS
 def test_an_error_of_one_partition_answers_at_once(wire: Wire, topic: Topic, version: int) -> None:
-    request = fetch_request((topic, 0, 0), (topic, 7, 0), max_wait_ms=10_000)
-    took_s, results = timed(wire, request, version)
-    assert took_s < 5
+    request = fetch_request((topic, 0, 0), (topic, 7, 0), max_wait_ms=FOR_EVER_MS)
+    results = fetched(wire.call(request, version))
     assert [result.error_code for result in results] == [0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
 
 
 @ENDS
 def test_the_deletion_of_the_topic_wakes_who_waits(wire: Wire, other: Wire, topic: Topic, version: int) -> None:
-    wire.send(fetch_request((topic, 0, 0), max_wait_ms=20_000), version)
+    wire.send(fetch_request((topic, 0, 0), max_wait_ms=FOR_EVER_MS), version)
     time.sleep(0.05)
     other.call(DeleteTopicsRequest(topic_names=[topic.name]), 1)
     (result,) = fetched(wire.receive(FetchRequest, version))
@@ -367,10 +357,9 @@ def test_the_leader_epoch_that_the_client_believes_in_is_checked(
 ) -> None:
     broker, topic = crashed
     with Wire(broker.port) as wire:
-        request = fetch_request((topic, 0, 6), max_wait_ms=10_000 if code else 0, current_leader_epoch=epoch)
-        took_s, (result,) = timed(wire, request, version)
+        request = fetch_request((topic, 0, 6), max_wait_ms=FOR_EVER_MS if code else 0, current_leader_epoch=epoch)
+        (result,) = fetched(wire.call(request, version))
     assert (result.error_code, result.high_watermark) == (code, -1 if code else 6)
-    assert took_s < 5
 
 
 def test_a_fenced_client_is_told_the_leader(crashed: tuple[BrokerProcess, Topic]) -> None:
@@ -412,7 +401,7 @@ def test_a_client_whose_log_went_another_way_is_told_where(
 def test_an_epoch_from_the_future_is_out_of_range(crashed: tuple[BrokerProcess, Topic], version: int) -> None:
     broker, topic = crashed
     with Wire(broker.port) as wire:
-        result = fetch(wire, topic, 3, version, last_fetched_epoch=7, max_wait_ms=10_000)
+        result = fetch(wire, topic, 3, version, last_fetched_epoch=7, max_wait_ms=FOR_EVER_MS)
     assert (result.error_code, result.records) == (ErrorCode.OFFSET_OUT_OF_RANGE, b"")
 
 
@@ -421,10 +410,8 @@ def test_records_that_come_right_behind_a_fetch_are_not_missed(wire: Wire, topic
     produced = 0
     with Wire(wire.socket.getpeername()[1]) as other:
         for _ in range(40):
-            wire.send(fetch_request((topic, 0, produced), max_wait_ms=3000), 12)
+            wire.send(fetch_request((topic, 0, produced), max_wait_ms=FOR_EVER_MS), 12)
             produce(other, topic, batch())
-            started = time.monotonic()
             (result,) = fetched(wire.receive(FetchRequest, 12))
-            assert time.monotonic() - started < 2
             assert len(result.records) == len(batch())
             produced += 3

@@ -69,7 +69,7 @@ def test_the_topic_grows_by_folders_that_come_later(tmp_path: Path, folders: tup
     copy(source, tmp_path / "data", "orders-0")
     run(tmp_path / "data")
     copy(source, tmp_path / "data", "orders-2")
-    assert run(tmp_path / "data").stdout == "orders: 1 partitions, 3 records\n"
+    assert run(tmp_path / "data").stdout == "orders: 1 partition, 3 records\n"
     with running(tmp_path / "data") as broker:
         assert partition_counts(broker) == {"orders": (topic.topic_id, 3)}
 
@@ -119,7 +119,7 @@ def test_damage_is_cut_off_as_after_a_crash(tmp_path: Path, folders: tuple[Topic
     copy(source, tmp_path / "data", "orders-0")
     log = tmp_path / "data" / "orders-0" / f"{0:020}.log"
     log.write_bytes(log.read_bytes()[:-1])
-    assert run(tmp_path / "data").stdout == "orders: 1 partitions, 3 records\n"
+    assert run(tmp_path / "data").stdout == "orders: 1 partition, 3 records\n"
 
 
 def test_what_cannot_be_a_topic_is_left(tmp_path: Path, folders: tuple[Topic, Path]) -> None:

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 
-from .contract import SESSION_TIMEOUT_MS, TIMEOUT_S, Received, Record, Refused
+from .contract import SESSION_TIMEOUT_MS, TIMEOUT_MS, TIMEOUT_S, Received, Record, Refused
 
 
 def _received(records: Iterable[Any]) -> list[Received]:
@@ -184,7 +184,7 @@ class Aiokafka:
         idempotent: bool = True,
         request_bytes_max: int = 1_000_000,
         murmur2: bool = False,
-        block_ms: int = 60_000,
+        block_ms: int = TIMEOUT_MS,
     ) -> AioProducer:
         return AioProducer(bootstrap, codec, idempotent, request_bytes_max, block_ms)
 

@@ -8,7 +8,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from .contract import SESSION_TIMEOUT_MS, TIMEOUT_S, Received, Record, Refused
+from .contract import SESSION_TIMEOUT_MS, TIMEOUT_MS, TIMEOUT_S, Received, Record, Refused
 
 # Errors that a consumer is told of and gets over by itself.
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._PARTITION_EOF}
@@ -131,7 +131,7 @@ class Confluent:
         idempotent: bool = True,
         request_bytes_max: int = 1_000_000,
         murmur2: bool = False,
-        block_ms: int = 60_000,
+        block_ms: int = TIMEOUT_MS,
     ) -> ConfluentProducer:
         return ConfluentProducer(
             {

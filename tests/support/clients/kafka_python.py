@@ -10,7 +10,7 @@ from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, Ka
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 
-from .contract import SESSION_TIMEOUT_MS, TIMEOUT_S, Received, Record, Refused
+from .contract import SESSION_TIMEOUT_MS, TIMEOUT_MS, TIMEOUT_S, Received, Record, Refused
 
 
 def _received(records: Iterable[Any]) -> list[Received]:
@@ -29,6 +29,8 @@ class KafkaPythonProducer:
             enable_idempotence=idempotent,
             max_request_size=request_bytes_max,
             max_block_ms=block_ms,
+            request_timeout_ms=TIMEOUT_MS,
+            delivery_timeout_ms=2 * TIMEOUT_MS,
             linger_ms=5,
             reconnect_backoff_max_ms=500,
         )
@@ -58,7 +60,7 @@ class KafkaPythonProducer:
             raise Refused(getattr(error, "errno", None), repr(error)) from error
 
     def close(self) -> None:
-        self._producer.close(timeout=10)
+        self._producer.close(timeout=TIMEOUT_S)
 
 
 class _Count(ConsumerRebalanceListener):
@@ -87,7 +89,7 @@ class KafkaPythonConsumer:
         return frozenset(at.partition for at in self._consumer.assignment())
 
     def commit(self) -> None:
-        self._consumer.commit(timeout_ms=TIMEOUT_S * 1000)
+        self._consumer.commit(timeout_ms=TIMEOUT_MS)
 
     def committed(self, partition: int) -> int | None:
         offset: int | None = self._consumer.committed(TopicPartition(self._topic, partition))
@@ -128,7 +130,7 @@ class KafkaPython:
         idempotent: bool = True,
         request_bytes_max: int = 1_000_000,
         murmur2: bool = False,
-        block_ms: int = 60_000,
+        block_ms: int = TIMEOUT_MS,
     ) -> KafkaPythonProducer:
         return KafkaPythonProducer(bootstrap, codec, idempotent, request_bytes_max, block_ms)
 
@@ -181,7 +183,8 @@ class KafkaPython:
             topic,
             bootstrap_servers=bootstrap,
             auto_offset_reset="earliest",
-            consumer_timeout_ms=TIMEOUT_S * 1000,
+            request_timeout_ms=TIMEOUT_MS,
+            consumer_timeout_ms=TIMEOUT_MS,
         )
         try:
             return _received(itertools.islice(consumer, count))

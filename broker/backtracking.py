@@ -1,0 +1,123 @@
+"""Regular expressions without google-re2: Python's `re`, for the expressions that it matches in bounded time.
+
+`re` backtracks: an expression such as `(a+)+b` can take years, and the broker would serve nobody meanwhile. So each
+expression is parsed first, and an upper bound of the steps through the name of a topic is computed from its parts.
+Expressions above the limit are refused, and so is syntax that RE2 reads in another way or does not have.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+from ..protocol.errors import ErrorCode
+from .errors import ApiError
+
+NAME_CHARS_MAX = 249  # of a topic's name
+STEPS_MAX = 1_000_000  # some 10 ms, and much less for names that were not made for it
+HINT = "(google-re2 is not installed, and fewer expressions are taken without it: pip install google-re2)"
+
+# POSIX classes, {,n} and these escapes: Python reads them in another way than RE2, or RE2 does not read them.
+FOREIGN = re.compile(r"\[\[:|\{,|\\[NuUZ]")
+
+_parser: Any = import_module("re._parser")
+_constants: Any = import_module("re._constants")
+_SINGLES = {_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN, _constants.AT}
+_REPEATS = {_constants.MAX_REPEAT, _constants.MIN_REPEAT}
+
+
+class BoundedPattern:
+    """An expression that takes at most STEPS_MAX steps for the name of a topic.
+
+    Raises ApiError: INVALID_REGULAR_EXPRESSION, for an expression that is invalid, unknown to RE2, or takes longer.
+    """
+
+    def __init__(self, regex: str) -> None:
+        self._regex = regex
+        if FOREIGN.search(regex):
+            raise self._refused("its syntax is not supported")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of syntax that Python may read in another way one day
+                tree = _parser.parse(regex, re.ASCII)
+                self._pattern = re.compile(regex, re.ASCII)
+                if tree.state.flags & re.VERBOSE:
+                    raise self._refused("the flag x is not supported")
+                self._parts = list(tree)
+                steps = _steps(_before_the_rest(self._parts), NAME_CHARS_MAX)[1]
+        except (re.error, Warning, OverflowError, RecursionError) as error:
+            raise self._refused(str(error)) from None
+        if steps > STEPS_MAX:
+            raise self._refused("it can take too long")
+
+    def fullmatch(self, name: str) -> bool:
+        """Say whether all of ``name`` matches. Raises ApiError when that can take too long for this one name."""
+        # The bound above is one for the names of topics. A transactional id may be longer, and have lines.
+        if (len(name) > NAME_CHARS_MAX or "\n" in name) and _steps(self._parts, len(name))[1] > STEPS_MAX:
+            raise self._refused(f"it can take too long for a name of {len(name)} characters")
+        return self._pattern.fullmatch(name) is not None
+
+    def _refused(self, reason: str) -> ApiError:
+        return ApiError(
+            ErrorCode.INVALID_REGULAR_EXPRESSION,
+            f"SubscribedTopicRegex `{self._regex}` is not a valid regular expression: {reason} {HINT}.",
+        )
+
+
+def _before_the_rest(parts: list[Any]) -> list[Any]:
+    """Leave out a `.*` at the end: it takes the rest of a name of one line at once, and always matches."""
+    end = len(parts)
+    while end and parts[end - 1] == (_constants.AT, _constants.AT_END):
+        end -= 1
+    if end and parts[end - 1][0] in _REPEATS:
+        low, high, repeated = parts[end - 1][1]
+        if low <= 1 and high is _constants.MAXREPEAT and list(repeated) == [(_constants.ANY, None)]:
+            return parts[: end - 1]
+    return parts
+
+
+def _steps(parts: Iterable[Any], chars: int) -> tuple[int, int]:
+    """Return upper bounds for ``chars`` characters: the number of ways through ``parts``, the steps of all ways."""
+    ways, steps = 1, 0
+    for operation, arguments in parts:
+        part_ways, part_steps = _part_steps(operation, arguments, chars)
+        steps += ways * part_steps
+        ways *= part_ways
+        if steps > STEPS_MAX:
+            break
+    return min(ways, STEPS_MAX + 1), min(steps, STEPS_MAX + 1)
+
+
+def _part_steps(operation: Any, arguments: Any, chars: int) -> tuple[int, int]:
+    if operation in _SINGLES:
+        return 1, 1
+    if operation is _constants.SUBPATTERN:
+        _group, added, _removed, inner = arguments
+        if added & re.VERBOSE:
+            raise re.error("the flag x is not supported")
+        return _steps(inner, chars)
+    if operation is _constants.BRANCH:
+        branches = [_steps(branch, chars) for branch in arguments[1]]
+        return sum(ways for ways, _ in branches), sum(steps for _, steps in branches)
+    if operation in _REPEATS:
+        low, high, inner = arguments
+        ways, steps = _steps(inner, chars)
+        return _repeated(low, min(high, max(low, chars)), ways, steps)
+    raise re.error(f"{str(operation).lower().replace('_', ' ')} is not supported")
+
+
+def _repeated(low: int, high: int, ways: int, steps: int) -> tuple[int, int]:
+    """Return the same bounds for ``low`` to ``high`` repetitions: the sum over each number of repetitions."""
+    all_ways, all_steps, reached = 0, 0, 1
+    for count in range(high + 1):
+        if count >= low:
+            all_ways += reached
+        if count < high:
+            all_steps += reached * max(1, steps)
+            reached *= ways
+        if max(all_ways, all_steps, reached) > STEPS_MAX:
+            return STEPS_MAX + 1, STEPS_MAX + 1
+    return all_ways, all_steps
