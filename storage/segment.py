@@ -379,4 +379,4 @@ class Segment:
 def _log_name_of(reference: weakref.ref[Segment]) -> str:
     segment = reference()
     assert segment is not None, "a file outlives its segment"
-    return segment._log_name()
+    return segment.log_name()
