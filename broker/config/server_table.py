@@ -16,7 +16,7 @@ BOOLEAN, STRING, INT = ConfigType.BOOLEAN, ConfigType.STRING, ConfigType.INT
 SHORT, LONG, LIST = ConfigType.SHORT, ConfigType.LONG, ConfigType.LIST
 PER_BROKER, CLUSTER_WIDE = Dynamic.PER_BROKER, Dynamic.CLUSTER_WIDE
 
-SECURITY_PROTOCOLS = ("SASL_SSL", "PLAINTEXT", "SSL", "SASL_PLAINTEXT")
+SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
 def connection_limits(text: str) -> dict[str, int]:
@@ -68,7 +68,7 @@ SERVER_TABLE = (
     Setting(
         "listener.security.protocol.map",
         STRING,
-        ",".join(f"{name}:{name}" for name in SECURITY_PROTOCOLS),  # in the order of Kafka's default
+        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
         "The security protocol of each listener, NAME:PROTOCOL.",
         dynamic=PER_BROKER,
     ),

@@ -178,13 +178,14 @@ def described(wire: Wire, kind: int, name: str, version: int = 4) -> dict[str, D
 
 
 def overrides(wire: Wire, kind: int, name: str) -> dict[str, str | None]:
-    """Return what was set on one resource itself."""
+    """Return what was set on one resource itself, without what every cluster has from the start (KIP-966)."""
+    given = {"min.insync.replicas"} if kind == BROKER and not name else set()
     own = {TOPIC: 1, BROKER: 2 if name else 3, CLIENT_METRICS: 7, GROUP: 8}[kind]
     return {
         config.name: synonym.value
         for config in described(wire, kind, name).values()
         for synonym in config.synonyms
-        if synonym.source == own and synonym.name == config.name
+        if synonym.source == own and synonym.name == config.name not in given
     }
 
 

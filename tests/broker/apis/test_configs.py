@@ -17,7 +17,7 @@ from barnabas.protocol.messages.configs import (
 )
 
 TOPIC, BROKER = 2, 4
-FROM_TOPIC, FROM_FILE, DEFAULT = 1, 4, 5
+FROM_TOPIC, FROM_CLUSTER, FROM_FILE, DEFAULT = 1, 3, 4, 5
 LONG, INT, LIST = 5, 3, 7
 ENDS = both_ends(DescribeConfigsRequest)
 
@@ -71,7 +71,9 @@ def test_without_keys_all_settings_are_described(wire: Wire, version: int, keys:
     topic = make_topic(wire)
     configs = described(wire, version, TOPIC, topic.name, keys)
     assert len(configs) == 33
-    assert {config.config_source for config in configs.values()} == {DEFAULT}
+    sources = {name: config.config_source for name, config in configs.items()}
+    assert sources.pop("min.insync.replicas") == FROM_CLUSTER
+    assert set(sources.values()) == {DEFAULT}
     assert not any(config.read_only or config.is_sensitive or config.synonyms for config in configs.values())
 
 
@@ -106,8 +108,9 @@ def test_a_broker_describes_itself(wire: Wire, version: int) -> None:
 
 
 @ENDS
-def test_there_are_no_dynamic_defaults(wire: Wire, version: int) -> None:
-    assert described(wire, version, BROKER, "") == {}
+def test_all_brokers_have_one_dynamic_setting_from_the_start(wire: Wire, version: int) -> None:
+    (config,) = described(wire, version, BROKER, "").values()
+    assert (config.name, config.value, config.config_source) == ("min.insync.replicas", "1", FROM_CLUSTER)
 
 
 @ENDS

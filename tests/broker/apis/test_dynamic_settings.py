@@ -128,9 +128,10 @@ def test_the_settings_of_all_brokers_are_described_without_a_name(wire: Wire, ve
         assert {name: sources(config) for name, config in configs.items()} == {
             "log.retention.ms": [("log.retention.ms", "5000", FROM_EVERY)],
             "message.max.bytes": [("message.max.bytes", "3000", FROM_EVERY)],
+            "min.insync.replicas": [("min.insync.replicas", "1", FROM_EVERY)],
         }
         assert not any(config.read_only or config.is_sensitive for config in configs.values())
-    assert described(wire, BROKER, EVERY, version) == {}
+    assert list(described(wire, BROKER, EVERY, version)) == ["min.insync.replicas"]
 
 
 @ENDS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from barnabas.broker.config import BrokerConfig, ConfigEntry, ConfigError, ConfigSource, Dynamics
+from barnabas.broker.config import BrokerConfig, ConfigEntry, ConfigError, ConfigSource, ConfigType, Dynamics
 from barnabas.broker.config.listeners import Advertised, Listener
 
 SIZE = "message.max.bytes"
@@ -105,11 +105,50 @@ def test_a_name_that_nobody_knows_is_kept_and_its_value_never_told():
     found = entry(made, "my.plugin")
     assert (found.value, found.is_sensitive, found.source) == (None, True, ConfigSource.DYNAMIC_DEFAULT_BROKER)
     assert [(synonym.name, synonym.value) for synonym in found.synonyms] == [("my.plugin", None)]
-    assert [found.name for found in made.cluster_entries()] == ["my.plugin"]
+    assert [found.name for found in made.cluster_entries()] == ["min.insync.replicas", "my.plugin"]
 
 
-def test_the_settings_of_all_brokers_are_only_those_that_were_set_for_all():
+def test_the_settings_of_all_brokers_are_those_that_were_set_for_all_and_one_that_always_is():
     made = config({"log.retention.hours": "2"}, {SIZE: "3", "log.retention.ms": "7"}, message_max_bytes="2")
     found = [(one.name, one.value, one.source, len(one.synonyms)) for one in made.cluster_entries()]
     source = ConfigSource.DYNAMIC_DEFAULT_BROKER
-    assert found == [("log.retention.ms", "7", source, 1), (SIZE, "3", source, 1)]
+    assert found == [
+        ("log.retention.ms", "7", source, 1),
+        (SIZE, "3", source, 1),
+        ("min.insync.replicas", "1", source, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "cluster", "synonyms"),
+    [
+        (None, {}, [("1", 3), ("1", 5)]),
+        ({"min.insync.replicas": "2"}, {}, [("2", 3), ("2", 4), ("1", 5)]),
+        ({"min.insync.replicas": "2"}, {"min.insync.replicas": "3"}, [("3", 3), ("2", 4), ("1", 5)]),
+    ],
+)
+def test_min_insync_replicas_is_a_setting_of_all_brokers(given, cluster, synonyms):
+    """As in a new cluster of Apache Kafka 4.3.1 (KIP-966)."""
+    found = entry(config(given, cluster), "min.insync.replicas")
+    assert [(synonym.value, synonym.source) for synonym in found.synonyms] == synonyms
+    assert (found.value, found.source) == synonyms[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value", "kind", "base"),
+    [
+        ("listener.name.x.max.connections", "7", "7", ConfigType.INT, [("max.connections", "2147483647", 5)]),
+        ("listener.name.x.ssl.keystore.password", "secret", None, ConfigType.PASSWORD, []),
+        ("listener.name.x.plain.sasl.jaas.config", "secret", None, ConfigType.PASSWORD, []),
+        ("listener.name.x.no.such", "secret", None, ConfigType.UNKNOWN, []),
+    ],
+)
+def test_a_setting_of_one_listener_is_one_of_its_kind(name, text, value, kind, base):
+    found = entry(config(None, {}, **{name.replace(".", "_"): text}), name)
+    assert (found.value, found.type, found.is_read_only, found.is_sensitive) == (value, kind, True, value is None)
+    assert found.synonyms == ((name, value, ConfigSource.DYNAMIC_BROKER), *base)
+
+
+@pytest.mark.parametrize("name", ["leader.replication.throttled.rate", "super.users", "unstable.api.versions.enable"])
+def test_what_kafka_lists_only_where_it_is_set_is_not_listed(name):
+    assert name not in {found.name for found in config().entries()}
