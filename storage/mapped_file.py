@@ -104,7 +104,9 @@ class MappedFile:
     def _map(self, fd: int, size: int, length: int) -> Map | None:
         pool = FilePool() if self._pool is None else self._pool
         if not pool.has_room(length):
-            return None
+            length = size
+            if not pool.has_room(size):
+                return None
         for is_last_try in (False, True):
             try:
                 return pool.counted(_mapped(fd, size, length))

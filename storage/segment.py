@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from ..protocol.records import NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
+from ..protocol.records import BATCH_OVERHEAD, NO_TIMESTAMP, BatchCorrupt, BatchHeader, read_header
 from . import files
 from .aborted import TRANSACTION_INDEX_SUFFIX, TransactionIndex
 from .errors import LogCorrupt
@@ -31,8 +31,6 @@ _PAGE_BYTES = 4096
 _ROOM_BYTES_MAX = 256 * 2**10
 _BATCHES_IN_ROOM_MIN = 4
 _ZEROS = memoryview(bytes(_ROOM_BYTES_MAX))
-# An offset beyond all others.
-_UNKNOWN = 2**63 - 1
 # Kafka's index.interval.bytes default, for indexes that are rebuilt.
 INDEX_INTERVAL_BYTES = 4096
 
@@ -53,10 +51,7 @@ class Segment:
 
     __slots__ = (
         "__weakref__",
-        "_before_last",
         "_bytes_since_index",
-        "_last_offset",
-        "_last_position",
         "aborted",
         "base_offset",
         "capacity",
@@ -99,9 +94,6 @@ class Segment:
         self.aborted = TransactionIndex(self.path(TRANSACTION_INDEX_SUFFIX))
         self.is_indexed = False
         self._bytes_since_index = 0
-        # Where the last batch lies, with the last offset before it: known once two batches were appended.
-        self._last_position = 0
-        self._before_last = self._last_offset = _UNKNOWN
         self.first_timestamp = NO_TIMESTAMP
         self.max_timestamp = NO_TIMESTAMP
         self.max_timestamp_offset = base_offset
@@ -131,8 +123,6 @@ class Segment:
         if written != size:
             self._write_rest(batch, position, written)
         self.size = position + size
-        self._last_position = position
-        self._before_last, self._last_offset = self._last_offset, last_offset
         if not position or max_timestamp > self.max_timestamp or self._bytes_since_index > index_interval_bytes:
             self.note(position, size, last_offset, max_timestamp, index_interval_bytes)
         else:
@@ -210,7 +200,6 @@ class Segment:
         self.size = size
         self.index.truncate(size)
         self.file.forget_map()
-        self._before_last = self._last_offset = _UNKNOWN
 
     def sync(self) -> bool:
         """Block until the batches are on disk and say whether the name of a file beside them may not be.
@@ -296,7 +285,7 @@ class Segment:
         offset = self.base_offset + entry.relative_offset
         try:
             found = self.find(offset)
-            header = read_header(self.view(found[0], sum(found))) if found else None
+            header = read_header(self.view(found[0], found[0] + BATCH_OVERHEAD)) if found else None
         except (LogCorrupt, BatchCorrupt):
             return False
         return header is not None and header.base_offset <= offset and header.max_timestamp == entry.timestamp
@@ -322,8 +311,6 @@ class Segment:
 
         Raises LogCorrupt, OSError.
         """
-        if self._before_last < offset <= self._last_offset:  # a consumer that keeps up
-            return self._last_position, self.size - self._last_position
         for position, size, last_offset in steps(self, self.position_before(offset)):
             if last_offset >= offset:
                 return position, size

@@ -16,6 +16,7 @@ from support.calls import (
     fetch_request,
     fetched,
     make_topic,
+    now_ms,
     placed,
     produce,
     produce_request,
@@ -59,7 +60,7 @@ def is_served(broker: BrokerProcess) -> bool:
 
 def test_all_partitions_can_be_read_in_a_small_address_space(tmp_path):
     """All of the partitions at once do not fit into it, nor does one of them at segment.bytes."""
-    content = batch(bytes(2**19))
+    content = batch(bytes(2**19), timestamp=now_ms())
     with limited(tmp_path / "data", "ulimit -v 400000") as broker, Wire(broker.port) as wire:
         topic = make_topic(wire, PARTITIONS)
         for index in range(PARTITIONS):
@@ -74,7 +75,7 @@ def test_all_partitions_can_be_read_in_a_small_address_space(tmp_path):
 
 
 def test_a_limit_of_the_length_of_files_only_makes_segments_shorter(tmp_path):
-    content = batch(bytes(10**6))
+    content = batch(bytes(10**6), timestamp=now_ms())
     with limited(tmp_path / "data", "ulimit -f 6000") as broker, Wire(broker.port) as wire:  # in units of 512 bytes
         topic = make_topic(wire)
         for _ in range(10):
@@ -88,7 +89,7 @@ def test_a_limit_of_the_length_of_files_only_makes_segments_shorter(tmp_path):
 
 @pytest.mark.parametrize("count", [DESCRIPTORS_MIN, 64])
 def test_clients_do_not_take_the_descriptors_of_partitions(tmp_path, count):
-    contents = [batch(b"%d" % index) for index in range(count + 10)]
+    contents = [batch(b"%d" % index, timestamp=now_ms()) for index in range(count + 10)]
     with limited(tmp_path / "data", f"ulimit -n {count}") as broker, ExitStack() as stack:
         wire = stack.enter_context(Wire(broker.port))
         topic = make_topic(wire, len(contents))
@@ -108,7 +109,7 @@ def test_clients_do_not_take_the_descriptors_of_partitions(tmp_path, count):
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 def test_a_broker_without_descriptors_goes_on_when_there_are_some(tmp_path):
-    content = batch()
+    content = batch(timestamp=now_ms())
     with limited(tmp_path / "data", "ulimit -n 256") as broker, Wire(broker.port) as wire:
         topic = make_topic(wire, 20)
         resource.prlimit(broker.pid, resource.RLIMIT_NOFILE, (10, 256))
@@ -136,7 +137,7 @@ def test_too_few_descriptors_are_told_at_the_start(tmp_path):
 @pytest.mark.skipif(not no_shared_maps.is_possible(), reason="the kernel cannot be told to refuse them")
 def test_a_file_system_without_shared_maps_will_do(tmp_path):
     """Such as FUSE with direct_io. All is there again after a stop and after a crash."""
-    content = batch(bytes(2**17))
+    content = batch(bytes(2**17), timestamp=now_ms())
     launcher = (sys.executable, no_shared_maps.__file__)
     broker = BrokerProcess(tmp_path / "data", launcher=launcher).start()
     with Wire(broker.port) as wire:
