@@ -406,3 +406,17 @@ def test_producer_ids_that_somebody_has_had_are_skipped(tmp_path):
     again = SqliteCatalog(tmp_path / "catalog.sqlite", SystemClock())
     assert again.allocate_producer_ids(1) == 21
     again.close()
+
+
+def test_a_checkpoint_makes_no_catalog_in_the_place_of_a_directory_that_was_moved(tmp_path):
+    folder = tmp_path / "a b%41?"  # what would be something else in a URI
+    folder.mkdir()
+    catalog = SqliteCatalog(folder / "catalog", SystemClock())
+    catalog.commit(TopicCreated(ORDERS))
+    catalog.checkpoint()
+    folder.rename(tmp_path / "moved")
+    folder.mkdir()
+    with pytest.raises(CatalogError):
+        catalog.checkpoint()
+    assert list(folder.iterdir()) == []
+    catalog.close()
