@@ -127,7 +127,7 @@ class Broker:
             if not self.data_dir.was_clean:
                 self.data_dir.checkpoint()
             if self.data_dir.lossy_logs:
-                logger.error("%d partitions have lost records", self.data_dir.lossy_logs)
+                logger.error("partitions that have lost records: %d", self.data_dir.lossy_logs)
             self._report_orphans()
             self.groups = GroupCoordinator(
                 self.catalog, self.clock, _group_config(self.config), self.topics, self._times_of_group

@@ -150,7 +150,9 @@ class _Walk:
         for name, partition in sorted((points.keys() | starts.keys()) - seen):
             topic, end = topics.get(name), max(points.get((name, partition), 0), starts.get((name, partition), 0))
             if topic is not None and partition < topic.partition_count and end > 0:
-                self.problem(self.path / f"{name}-{partition}", f"is gone, and had all records before offset {end}")
+                self.problem(
+                    self.path / f"{name}-{partition}", f"is gone, though it had the records before offset {end}"
+                )
         for stray in sorted(self.path.glob(f"*{STRAY_SUFFIX}")):
             self.note(stray, "was put aside, because a topic of the same name was made")
         return Report(self.partitions, self.batches, self.records, self.size_bytes, self.findings)
@@ -245,7 +247,7 @@ class _Walk:
             for path, offset in missing:
                 self.problem(path, f"begins behind the end of its predecessor, {offset}: records are missing")
         if end < self.known.end and not self.is_damaged:
-            self.problem(folder, f"ends at offset {end}, and had all records before offset {self.known.end}")
+            self.problem(folder, f"ends at offset {end}, though it had the records before offset {self.known.end}")
 
     def _tell_of_damage(self, segment: Segment, damage: Damage, end: int, is_last: bool) -> None:
         """``end``: the offset behind the batches before the damage."""

@@ -113,7 +113,10 @@ def open_log(
     if end < known_end:
         loss = f"the records from offset {end} to {known_end - 1} are missing; the log goes on at offset {end}"
         if not any(segment.size for segment in segments):
-            loss = f"its files are gone, with all records before offset {known_end}; the log goes on at that offset"
+            loss = (
+                f"all records before offset {known_end} are gone (its .log files were removed, emptied or damaged);"
+                f" the log goes on at offset {known_end}"
+            )
             end = _begin_again(segments, known_end, clock.now_ms(), pool)
             if redo is not None:
                 end = _recover(segments, end, bounds, redo)

@@ -239,7 +239,8 @@ class SqliteCatalog:
         if self._is_exclusive:
             return
         try:
-            other = sqlite3.connect(self._path, isolation_level=None)
+            # Not to be made anew, should the data directory have been replaced by another.
+            other = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", isolation_level=None, uri=True)
             try:
                 other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             finally:

@@ -463,3 +463,17 @@ def test_the_owner_of_a_catalog_without_a_shared_map_empties_its_write_ahead_log
     assert path.stat().st_size > before
     assert not catalog.is_grown
     catalog.close()
+
+
+def test_a_checkpoint_makes_no_catalog_in_the_place_of_a_directory_that_was_moved(tmp_path):
+    folder = tmp_path / "a b%41?"  # what would be something else in a URI
+    folder.mkdir()
+    catalog = SqliteCatalog(folder / "catalog", SystemClock())
+    catalog.commit(TopicCreated(ORDERS))
+    catalog.checkpoint()
+    folder.rename(tmp_path / "moved")
+    folder.mkdir()
+    with pytest.raises(CatalogError):
+        catalog.checkpoint()
+    assert list(folder.iterdir()) == []
+    catalog.close()
