@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
@@ -24,8 +25,11 @@ from .. import loggers
 from ..config import ConfigType, Setting
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
+from ..net.session import TEXT_LENGTH_MAX
 from ..registry import handles
 from ..resources import VALUE_LENGTH_MAX, Resource, ResourceType, check_broker_id, find
+
+logger = logging.getLogger(__name__)
 
 _TYPES_SINCE = 1
 
@@ -74,7 +78,7 @@ async def alter_configs(request: AlterConfigsRequest, context: Context) -> Alter
         )
         resource = find(context.broker, asked.resource_type, asked.resource_name)
         wanted = {step.name: step.value for step in steps if step.value is not None}
-        await _configure(resource, wanted, wanted, request.validate_only)
+        await _configure(asked, resource, wanted, wanted, request.validate_only, context)
 
     return AlterConfigsResponse(responses=await _alter_each(request.resources, alter, context))
 
@@ -103,7 +107,7 @@ async def incremental_alter_configs(
         resource = find(context.broker, asked.resource_type, asked.resource_name)
         wanted = _changed(resource.overrides, steps, resource.settings)
         changed = {step.name for step in steps}
-        await _configure(resource, wanted, changed, request.validate_only)
+        await _configure(asked, resource, wanted, changed, request.validate_only, context)
 
     return IncrementalAlterConfigsResponse(responses=await _alter_each(request.resources, alter, context))
 
@@ -143,7 +147,12 @@ def _check_steps(steps: list[_Step], is_repeated: bool) -> list[_Step]:
 
 
 async def _configure(
-    resource: Resource, wanted: Mapping[str, str], changed: Iterable[str], validate_only: bool
+    asked: AnyResource,
+    resource: Resource,
+    wanted: Mapping[str, str],
+    changed: Iterable[str],
+    validate_only: bool,
+    context: Context,
 ) -> None:
     resource.check(wanted)
     if any(len(wanted[name]) > VALUE_LENGTH_MAX for name in changed if name in wanted):
@@ -152,8 +161,27 @@ async def _configure(
             "The configuration value cannot be added because it exceeds the maximum value size of"
             f" {VALUE_LENGTH_MAX} bytes.",
         )
-    if not validate_only and wanted != resource.overrides:
-        await resource.configure(wanted)
+    before = resource.overrides
+    if validate_only or wanted == before:
+        return
+    told = [
+        _told(name, wanted.get(name), resource.settings.get(name))
+        for name in sorted(before.keys() | wanted.keys())
+        if before.get(name) != wanted.get(name)
+    ]
+    await resource.configure(wanted)
+    kind = ResourceType(asked.resource_type).name.lower().replace("_", " ")
+    whose = f"{kind} {asked.resource_name}" if asked.resource_name else f"every {kind}"
+    logger.info("settings of %s changed by %s: %s", whose, context.client, ", ".join(told))
+
+
+def _told(name: str, value: str | None, setting: Setting | None) -> str:
+    """Return what the log says of a setting; of a value that may be secret, nothing."""
+    if value is None:
+        return f"{name} has its default again"
+    if setting is None or setting.type is ConfigType.PASSWORD:
+        return name
+    return f"{name}={value[:TEXT_LENGTH_MAX]}"
 
 
 def _changed(overrides: Mapping[str, str], steps: Iterable[_Step], settings: Mapping[str, Setting]) -> dict[str, str]:
