@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .net.session import TEXT_LENGTH_MAX
+
 if TYPE_CHECKING:
     from .broker import Broker
     from .net.session import Session
@@ -19,3 +21,8 @@ class Context:
         self.session = session
         self.client_id = client_id
         self.api_version = api_version
+
+    @property
+    def client(self) -> str:
+        """Who asks, for the log."""
+        return f"client {(self.client_id or '')[:TEXT_LENGTH_MAX]!r} from {self.session.client_host}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..protocol.codec import Buffer
     from ..protocol.schema import Request, Response
     from .context import Context
+
+logger = logging.getLogger(__name__)
 
 _HEAD = struct.Struct(">ii").pack
 _TAGGED_HEAD = struct.Struct(">iiB").pack
@@ -52,16 +55,18 @@ class Route:
         try:
             return self._api.handler(request, context)
         except Exception as error:
-            return self._refuse(request, error)
+            return self._refuse(request, error, context)
 
-    def outcome(self, request: Request, task: asyncio.Future[Response | None]) -> Response | None:
+    def outcome(self, request: Request, task: asyncio.Future[Response | None], context: Context) -> Response | None:
         """Return what a handler that waited came to. Raises CloseConnection."""
         error = task.exception()
-        return task.result() if error is None else self._refuse(request, error)
+        return task.result() if error is None else self._refuse(request, error, context)
 
-    def _refuse(self, request: Request, error: BaseException) -> Response:
+    def _refuse(self, request: Request, error: BaseException, context: Context) -> Response:
         if isinstance(error, CloseConnection) or not isinstance(error, Exception):
             raise error
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s of %s refused: %s", request.api_name(), context.client, error)
         return self._api.refuse(request, code_for(error))
 
     def encode(self, response: Response, correlation_id: int) -> list[Buffer]:

@@ -53,9 +53,11 @@ class UnsupportedRequest(CloseConnection):
 def code_for(error: Exception) -> ErrorCode:
     """Return the code for ``error``; what nobody foresaw is logged with its traceback."""
     if isinstance(error, ApiError):
+        logger.debug("refused with %s: %s", error.code.name, error)
         return error.code
     for kind in type(error).__mro__:
         if (code := CODES.get(kind)) is not None:
+            logger.debug("refused with %s: %s", code.name, error)
             return code
     logger.error("unexpected error", exc_info=error)
     return ErrorCode.UNKNOWN_SERVER_ERROR

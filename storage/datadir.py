@@ -73,6 +73,7 @@ class DataDir:
         # Why the directory cannot be used any more; empty while it can.
         self.lost = ""
         self._complained_s = float("-inf")
+        self._has_complained = False
         self.growing_files = GrowingFiles(self.logs)
         self._flush_at: dict[SegmentedLog, float] = {}
         try:
@@ -190,6 +191,9 @@ class DataDir:
             if not may_pass or self._may_complain():
                 logger.error("partition %s is offline %s: %s", folder.name, how_long, error)
             raise LogOffline(f"{folder.name}: {error}", may_pass) from error
+        if self._has_complained:
+            self._has_complained = False
+            logger.info("partitions can be opened again, %s for one", folder.name)
         self.logs[topic, partition] = log
         log.key = topic_id, partition
         self._by_key[log.key] = log
@@ -209,6 +213,7 @@ class DataDir:
         if now_s - self._complained_s < OPEN_COMPLAINT_INTERVAL_S:
             return False
         self._complained_s = now_s
+        self._has_complained = True
         return True
 
     def _claim(self, folder: Path, topic_id: bytes) -> bool:
@@ -325,6 +330,7 @@ class DataDir:
             self.flusher.request(self.catalog)
         now = self._clock.monotonic()
         for log in self.logs.values():
+            log.tell_recovery()
             if not log.is_dirty:
                 self._flush_at.pop(log, None)
             elif self._flush_at.setdefault(log, now + log.settings.flush_ms / 1000) <= now:

@@ -39,6 +39,7 @@ class ReadableLog:
         self.offline: str | None = None
         self._clock = clock
         self._complained_s = float("-inf")
+        self._failed_at: int | None = None
         self._active = segments[-1]
         self._bases = [segment.base_offset for segment in segments]
 
@@ -54,11 +55,18 @@ class ReadableLog:
             now_s = self._clock.monotonic()
             if now_s - self._complained_s > COMPLAINT_INTERVAL_S:  # clients try again and again
                 self._complained_s = now_s
+                self._failed_at = self.log_end_offset
                 logger.error("cannot use %s for now: %s", self.directory, error)
         else:
             self.offline = reason
             logger.error("partition %s is offline until the next start: %s", self.directory, error)
         return LogOffline(reason)
+
+    def tell_recovery(self) -> None:
+        """Say that the files can be used again, when records have come since they could not."""
+        if self._failed_at is not None and self.log_end_offset > self._failed_at:
+            self._failed_at = None
+            logger.info("%s takes records again", self.directory)
 
     def _end_of_read(self, at: int, offset: int, size_bytes: int) -> int:
         """Return the offset behind the batches that ``read`` found from the segment number ``at`` on."""

@@ -4,13 +4,16 @@ Whoever owns the log takes note of its extents, any thread decides by them, and 
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ..protocol.records import NO_TIMESTAMP
 from .segment import LOG_SUFFIX, Segment, file_name
+
+# Clocks differ, and Kafka accepts as much by default (message.timestamp.after.max.ms).
+FUTURE_MS = 3_600_000
 
 
 class RetentionSettings(Protocol):
@@ -39,12 +42,18 @@ def extents_in(directory: Path) -> list[Extent]:
     return [Extent(directory, base, (directory / file_name(base, LOG_SUFFIX)).stat().st_size, None) for base in bases]
 
 
-def new_start(extents: Sequence[Extent], settings: RetentionSettings, now_ms: int, end_offset: int) -> int | None:
+def new_start(
+    extents: Sequence[Extent],
+    settings: RetentionSettings,
+    now_ms: int,
+    end_offset: int,
+    on_future: Callable[[int], object] = lambda _: None,
+) -> int | None:
     """Return the offset that the log may begin with, None when all of it has to stay; blocks.
 
     ``end_offset``: what lies there or beyond may not go, because consumers cannot have seen it. The size is looked at
     first; as in Kafka a log is not made smaller than ``retention_bytes``, and a timestamp of the future keeps its
-    segment, and all behind it. Raises OSError.
+    segment, and all behind it: ``on_future`` is called with one that is more than FUTURE_MS ahead. Raises OSError.
     """
     if not settings.is_deleting:
         return None
@@ -58,8 +67,12 @@ def new_start(extents: Sequence[Extent], settings: RetentionSettings, now_ms: in
             break
         surplus -= extent.size_bytes
         is_old = is_old and surplus >= 0
-        if not is_old and not (settings.retention_ms >= 0 and now_ms - newest_ms(extent) > settings.retention_ms):
-            break
+        if not is_old:
+            newest = newest_ms(extent) if settings.retention_ms >= 0 else None
+            if newest is not None and newest > now_ms + FUTURE_MS:
+                on_future(newest)
+            if newest is None or now_ms - newest <= settings.retention_ms:
+                break
         start = following
     return start
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
@@ -24,8 +25,11 @@ from .. import loggers
 from ..config import ConfigType, Setting
 from ..context import Context
 from ..errors import ApiError, code_for, message_for
+from ..net.session import TEXT_LENGTH_MAX
 from ..registry import handles
 from ..resources import VALUE_LENGTH_MAX, Resource, ResourceType, check_node_id, find
+
+logger = logging.getLogger(__name__)
 
 _TYPES_SINCE = 1
 
@@ -74,7 +78,7 @@ async def alter_configs(request: AlterConfigsRequest, context: Context) -> Alter
         )
         resource = find(context.broker, asked.resource_type, asked.resource_name, to_alter=True)
         wanted = {step.name: step.value for step in steps if step.value is not None}
-        await _configure(resource, wanted, wanted, request.validate_only)
+        await _configure(asked, resource, wanted, wanted, request.validate_only, context)
 
     return AlterConfigsResponse(responses=await _alter_each(request.resources, alter, context))
 
@@ -103,7 +107,7 @@ async def incremental_alter_configs(
         resource = find(context.broker, asked.resource_type, asked.resource_name, to_alter=True)
         wanted = _changed(resource.overrides, steps, resource.settings, asked.resource_type == ResourceType.BROKER)
         changed = {step.name for step in steps}
-        await _configure(resource, wanted, changed, request.validate_only)
+        await _configure(asked, resource, wanted, changed, request.validate_only, context)
 
     return IncrementalAlterConfigsResponse(responses=await _alter_each(request.resources, alter, context))
 
@@ -144,7 +148,12 @@ def _check_steps(steps: list[_Step], is_repeated: bool) -> list[_Step]:
 
 
 async def _configure(
-    resource: Resource, wanted: Mapping[str, str], changed: Iterable[str], validate_only: bool
+    asked: AnyResource,
+    resource: Resource,
+    wanted: Mapping[str, str],
+    changed: Iterable[str],
+    validate_only: bool,
+    context: Context,
 ) -> None:
     resource.check(wanted)
     if any(len(wanted[name]) > VALUE_LENGTH_MAX for name in changed if name in wanted):
@@ -153,8 +162,37 @@ async def _configure(
             "The configuration value cannot be added because it exceeds the maximum value size of"
             f" {VALUE_LENGTH_MAX} bytes.",
         )
-    if wanted != resource.overrides:
+    before = resource.overrides
+    if wanted != before:
         await resource.configure(wanted, validate_only)
+        if not validate_only:
+            _log_change(asked, resource.settings, before, wanted, context.client)
+
+
+def _log_change(
+    asked: AnyResource,
+    settings: Mapping[str, Setting],
+    before: Mapping[str, str],
+    wanted: Mapping[str, str],
+    client: object,
+) -> None:
+    told = [
+        _told(name, wanted.get(name), settings.get(name))
+        for name in sorted(before.keys() | wanted.keys())
+        if before.get(name) != wanted.get(name)
+    ]
+    kind = ResourceType(asked.resource_type).name.lower().replace("_", " ")
+    whose = f"{kind} {asked.resource_name}" if asked.resource_name else f"every {kind}"
+    logger.info("settings of %s changed by %s: %s", whose, client, ", ".join(told))
+
+
+def _told(name: str, value: str | None, setting: Setting | None) -> str:
+    """Return what the log says of a setting; of a value that may be secret, nothing."""
+    if value is None:
+        return f"{name} has its default again"
+    if setting is None or setting.type is ConfigType.PASSWORD:
+        return name
+    return f"{name}={value[:TEXT_LENGTH_MAX]}"
 
 
 def _changed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 
@@ -27,6 +28,8 @@ from ..partitions.internal import creation_of
 from ..partitions.partition import INTERNAL_TOPICS
 from ..partitions.topics import PARTITIONS_PER_REQUEST_MAX, Topic
 from ..registry import Answer, handles
+
+logger = logging.getLogger(__name__)
 
 _BROKERS, _CONTROLLERS = 1, 2
 
@@ -118,6 +121,8 @@ def _find(
                 raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             topics.check_name(name)
             topic = topics.create(name, *creation_of(name, context.broker.config))
+            count = topic.partition_count
+            logger.info("topic %s created (partitions: %d) at the first request of %s", name, count, context.client)
             if not context.broker.config.bool("barnabas.auto.create.topics.at.once"):
                 raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return describe(topic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 
@@ -37,6 +38,8 @@ from ..partitions.partition import INTERNAL_TOPICS
 from ..partitions.topics import PARTITIONS_PER_REQUEST_MAX, Topic
 from ..registry import handles
 
+logger = logging.getLogger(__name__)
+
 _PREFERRED, _UNCLEAN = 0, 1
 
 
@@ -61,6 +64,7 @@ async def create_partitions(request: CreatePartitionsRequest, context: Context) 
             _check_increase(topic, asked, context.broker.node_id)
             if not request.validate_only:
                 topics.add_partitions(topic, asked.count)
+                logger.info("topic %s grown (partitions: %d) by %s", topic.name, asked.count, context.client)
         except Exception as error:
             result.error_code, result.error_message = code_for(error), message_for(error)
         results.append(result)

@@ -10,7 +10,7 @@ from ...protocol.messages.sasl import (
     SaslHandshakeResponse,
 )
 from ..context import Context
-from ..net.refusals import TEXT_LENGTH_MAX
+from ..net.session import TEXT_LENGTH_MAX
 from ..registry import handles
 
 

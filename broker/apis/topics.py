@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
 from ...protocol.errors import ErrorCode
@@ -23,6 +24,8 @@ from ..errors import ApiError, code_for, message_for
 from ..partitions.assignment import check_assignment
 from ..partitions.topics import CLUSTER_METADATA_TOPIC, PARTITIONS_PER_REQUEST_MAX, UNHOSTED
 from ..registry import handles
+
+logger = logging.getLogger(__name__)
 
 _BY_ID_SINCE = 6
 _TOPIC_DELETION_DISABLED_SINCE = 3
@@ -122,7 +125,11 @@ def _create(asked: CreatableTopic, count: int, validate_only: bool, context: Con
         config = TopicConfig(configs, broker.config)
     except ConfigError as error:
         raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
-    topic_id = broker.topics.new_id() if validate_only else broker.topics.create(asked.name, count, configs).topic_id
+    if validate_only:
+        topic_id = broker.topics.new_id()
+    else:
+        topic_id = broker.topics.create(asked.name, count, configs).topic_id
+        logger.info("topic %s created (partitions: %d) by %s", asked.name, count, context.client)
     return CreatableTopicResult(
         name=asked.name,
         topic_id=topic_id,
@@ -176,6 +183,7 @@ async def delete_topics(request: DeleteTopicsRequest, context: Context) -> Delet
                 )
             result.name, result.topic_id = topic.name, topic.topic_id
             broker.topics.delete([topic.name])
+            logger.info("topic %s deleted by %s", topic.name, context.client)
         except Exception as error:
             code = code_for(error)
             result.error_code, result.error_message = code, message_for(error) or UNHOSTED.get(code)

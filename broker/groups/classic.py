@@ -262,7 +262,9 @@ class ClassicProtocol:
             for leaving in members
         ]
         if len(group.members) < size:
-            error = self._rebalances.prepare_or_complete(group, f"{size - len(group.members)} members left")
+            gone = size - len(group.members)
+            reason = "1 member has left" if gone == 1 else f"{gone} members have left"
+            error = self._rebalances.prepare_or_complete(group, reason)
         else:
             error = self._rebalances.complete_if_all_joined(group)
         return LeaveResult(error, () if error else left)

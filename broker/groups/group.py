@@ -73,6 +73,7 @@ class Group:
         self.group_id = group_id
         self.state = GroupState.EMPTY
         self.previous_state = GroupState.DEAD
+        self.rebalance_reason = ""
         self.state_since_ms = now_ms
         self.generation_id = 0
         self.protocol_type: str | None = None

@@ -49,7 +49,8 @@ class Rebalances:
         self._timers.cancel((group.group_id, "sync"))
         is_initial = group.state is GroupState.EMPTY
         group.transition_to(GroupState.PREPARING_REBALANCE, self._clock.now_ms())
-        _log.info("group %s rebalances after generation %d: %s", group.group_id, group.generation_id, reason)
+        _log.debug("group %s: rebalancing after generation %d: %s", group.group_id, group.generation_id, reason)
+        group.rebalance_reason = reason
         if is_initial:
             group.new_member_added = False
             delay_ms = self._config.group_initial_rebalance_delay_ms
@@ -75,7 +76,7 @@ class Rebalances:
         self._timers.cancel((group.group_id, "join"))
         for member in list(group.members.values()):
             if member.group_instance_id is None and member.member_id not in group.waiting_joins:
-                _log.info("group %s drops %s: it did not join in time", group.group_id, member.member_id)
+                _log.info("group %s: member %s has not joined in time and is out", group.group_id, member.member_id)
                 self.drop(group, member.member_id)
         if not group.members:
             return self._complete_empty(group)
@@ -84,7 +85,9 @@ class Rebalances:
             self._end_join_in(group, max(group.rebalance_timeout_ms(), RETRY_MS_MIN))
             return ErrorCode.NONE
         group.begin_generation(self._clock.now_ms())
-        _log.info("group %s has generation %d of %d members", group.group_id, group.generation_id, len(group.members))
+        count = f"{len(group.members)} member{'s' if len(group.members) > 1 else ''}"
+        because = group.rebalance_reason
+        _log.info("group %s: generation %d has %s; %s", group.group_id, group.generation_id, count, because)
         for member in group.members.values():
             group.answer_join(member.member_id, group.joined(member.member_id))
             member.is_new = False
@@ -106,6 +109,7 @@ class Rebalances:
             _log.warning("group %s is empty, but that could not be stored: %s", group.group_id, refusal)
             error = ErrorCode.COORDINATOR_NOT_AVAILABLE
         group.begin_generation(now_ms)
+        _log.info("group %s: no members any more; %s", group.group_id, group.rebalance_reason)
         return error
 
     def _end_join_in(self, group: Group, delay_ms: int) -> None:
@@ -163,7 +167,8 @@ class Rebalances:
             return
         for member_id in late:
             self.drop(group, member_id)
-        self.prepare(group, f"{len(late)} members did not ask for their assignment in time")
+        whose = "1 member has" if len(late) == 1 else f"{len(late)} members have"
+        self.prepare(group, f"{whose} not asked for the assignment in time")
 
     # Sessions
 
@@ -183,9 +188,9 @@ class Rebalances:
         waits = member_id in group.waiting_joins or member_id in group.waiting_syncs
         if waits and not group.members[member_id].is_new:
             return  # it cannot be heard while it waits; its answer begins the session anew
-        _log.info("group %s loses %s: its session timed out", group.group_id, member_id)
+        _log.info("group %s: the session of member %s has timed out", group.group_id, member_id)
         self.drop(group, member_id)
-        self.prepare_or_complete(group, f"the session of {member_id} timed out")
+        self.prepare_or_complete(group, f"the session of {member_id} has timed out")
 
     def drop(self, group: Group, member_id: str) -> None:
         """Take a member or a pending member out; what it waits for is answered UNKNOWN_MEMBER_ID."""

@@ -57,6 +57,7 @@ class Connection(asyncio.BufferedProtocol):
         self._listener = listener
         self._reader = FrameReader(shared.scratch, shared.pool, shared.frame_bytes_max)
         self._transport: asyncio.Transport
+        self._port = 0  # the client's
         self._client = b""
         self._contexts: dict[int, Context] = {}
         self._waiting: deque[Waiting] = deque()
@@ -84,14 +85,16 @@ class Connection(asyncio.BufferedProtocol):
         # Finds the peers that went away without a word, as Kafka does.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+        self._port = peer[1]
         refusal = self._shared.admit(self)
         if refusal:
             logger.warning("refused a connection from %s: %s", self.session.client_host, refusal)
             self._is_closing = True
             transport.abort()
+        logger.debug("connection from %s:%d opened on %s", self.session.client_host, self._port, self._listener)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        del exc
+        logger.debug("connection from %s:%d closed: %s", self.session.client_host, self._port, exc or "no error")
         self._is_closing = True
         self._shared.connections.discard(self)
         self._reader.release()
@@ -210,7 +213,7 @@ class Connection(asyncio.BufferedProtocol):
             answer.then = self._answered
             self._wait(answer, route, correlation_id)
         elif answer is not None:
-            self._await(route, request, correlation_id, answer)
+            self._await(route, request, correlation_id, answer, context)
 
     def _make_context(self, frame: memoryview, position: int, version: int) -> Context:
         client = bytes(frame[8:position])
@@ -229,7 +232,14 @@ class Connection(asyncio.BufferedProtocol):
         if not route.pipelined:
             self._held_by = waiting
 
-    def _await(self, route: Route, request: Request, correlation_id: int, answer: Awaitable[Response | None]) -> None:
+    def _await(
+        self,
+        route: Route,
+        request: Request,
+        correlation_id: int,
+        answer: Awaitable[Response | None],
+        context: Context,
+    ) -> None:
         waiting = Waiting()
         self._wait(waiting, route, correlation_id)
         task = asyncio.ensure_future(answer)
@@ -240,7 +250,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._is_closing or task.cancelled():
                 return
             try:
-                response = route.outcome(request, task)
+                response = route.outcome(request, task, context)
             except CloseConnection as error:
                 logger.info("closing the connection from %s: %s", self.session.client_host, error)
                 self.close()

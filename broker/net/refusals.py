@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from .session import TEXT_LENGTH_MAX
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,8 +17,6 @@ logger = logging.getLogger(__name__)
 # How often to tell of the same client, and how many clients to remember for that.
 REPEAT_S = 3600.0
 CLIENTS_MAX = 1000
-# How much is shown of a text that a client may choose.
-TEXT_LENGTH_MAX = 100
 
 
 class Refusals:

@@ -2,6 +2,9 @@
 
 from .advertise import Advertise, Endpoint
 
+# How much the log shows of a text that a client may choose.
+TEXT_LENGTH_MAX = 100
+
 
 class Session:
     """One connection's facts. ``software``: name and version that the client gave itself (KIP-511)."""

@@ -3,8 +3,12 @@ What Kafka keeps in them is in the catalog."""
 
 from __future__ import annotations
 
+import logging
+
 from ..config import BrokerConfig
 from .topics import Topic, Topics
+
+logger = logging.getLogger(__name__)
 
 CONSUMER_OFFSETS, TRANSACTION_STATE = "__consumer_offsets", "__transaction_state"
 
@@ -39,4 +43,8 @@ def partition_for(group_id: str, partition_count: int) -> int:
 
 def ensure(name: str, topics: Topics, config: BrokerConfig) -> Topic:
     """Return the topic, made if it was not there. Raises CatalogError."""
-    return topics.get(name) or topics.create(name, *creation_of(name, config))
+    topic = topics.get(name)
+    if topic is None:
+        topic = topics.create(name, *creation_of(name, config))
+        logger.info("topic %s created (partitions: %d)", name, topic.partition_count)
+    return topic

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # How many partitions are looked at between two turns of the event loop.
 PARTITIONS_PER_TURN = 100
+DAY_MS = 86_400_000
 
 
 class _Question(NamedTuple):
@@ -42,6 +43,7 @@ class Retention:
         self._topics = topics
         self._data_dir = data_dir
         self._clock = clock
+        self._held_back: set[str] = set()  # the topics that were told of
 
     async def delete_expired(self) -> None:
         """Look at every partition once."""
@@ -51,13 +53,30 @@ class Retention:
             if topic.config.is_deleting and (topic.config.retention_ms >= 0 or topic.config.retention_bytes >= 0)
             for partition in topic.partitions
         ]
+        held_back: set[str] = set()
         while partitions:
             turn, partitions = partitions[:PARTITIONS_PER_TURN], partitions[PARTITIONS_PER_TURN:]
             questions = [self._question(partition) for partition in turn if not partition.is_gone]
-            for partition, start in await asyncio.to_thread(_answer, questions, self._clock.now_ms()):
-                if not partition.is_gone and self._delete(partition, start):
+            now_ms = self._clock.now_ms()
+            for partition, start, newest_ms in await asyncio.to_thread(_answer, questions, now_ms):
+                if newest_ms is not None:
+                    held_back.add(partition.topic)
+                    self._tell_of_future(partition, newest_ms - now_ms)
+                if start is not None and not partition.is_gone and self._delete(partition, start):
                     partitions.append(partition)
                 await asyncio.sleep(0)  # it may have taken a millisecond
+        self._held_back = held_back
+
+    def _tell_of_future(self, partition: Partition, ahead_ms: int) -> None:
+        """Say it once for a topic, while it is so."""
+        if partition.topic not in self._held_back:
+            self._held_back.add(partition.topic)
+            logger.warning(
+                "%s-%d: the oldest segment has a record with a timestamp %.1f days in the future: retention.ms keeps"
+                " this segment and all later ones until then (kafka-delete-records removes them)",
+                *_name(partition),
+                ahead_ms / DAY_MS,
+            )
 
     def _question(self, partition: Partition) -> _Question:
         log = self._data_dir.logs.get((partition.topic, partition.index))
@@ -84,14 +103,17 @@ def _name(partition: Partition) -> tuple[str, int]:
     return partition.topic, partition.index
 
 
-def _answer(questions: list[_Question], now_ms: int) -> list[tuple[Partition, int]]:
+def _answer(questions: list[_Question], now_ms: int) -> list[tuple[Partition, int | None, int | None]]:
+    """Return (partition, offset that it may begin with, timestamp of the future) where one of the two is not None."""
     found = []
     for partition, folder, extents, config, end_offset in questions:
+        future: list[int] = []
         try:
-            start = new_start(extents_in(folder) if extents is None else extents, config, now_ms, end_offset)
+            known = extents_in(folder) if extents is None else extents
+            start = new_start(known, config, now_ms, end_offset, future.append)
         except OSError as error:  # it was deleted meanwhile, or there is nothing yet
             logger.debug("%s: %s", folder, error)
             continue
-        if start is not None:
-            found.append((partition, start))
+        if start is not None or future:
+            found.append((partition, start, future[0] if future else None))
     return found

@@ -149,11 +149,11 @@ async def test_a_handler_that_waited_is_answered_the_same_way() -> None:
 
     tasks = [asyncio.ensure_future(each()) for each in (fine, failing, closing)]
     await asyncio.wait(tasks)
-    assert route().outcome(HeartbeatRequest(), tasks[0]) == HeartbeatResponse()
+    assert route().outcome(HeartbeatRequest(), tasks[0], NO_CONTEXT) == HeartbeatResponse()
     refused = HeartbeatResponse(error_code=ErrorCode.OFFSET_OUT_OF_RANGE)
-    assert route().outcome(HeartbeatRequest(), tasks[1]) == refused
+    assert route().outcome(HeartbeatRequest(), tasks[1], NO_CONTEXT) == refused
     with pytest.raises(CloseConnection):
-        route().outcome(HeartbeatRequest(), tasks[2])
+        route().outcome(HeartbeatRequest(), tasks[2], NO_CONTEXT)
 
 
 # Answering

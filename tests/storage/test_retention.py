@@ -6,7 +6,7 @@ import pytest
 from support.logs import START_MS, LogFolder, Settings, append, batch, read_all
 
 from barnabas.storage.clock import ManualClock
-from barnabas.storage.retention import Extent, extents_in, new_start
+from barnabas.storage.retention import FUTURE_MS, Extent, extents_in, new_start
 from barnabas.storage.segments import SegmentedLog
 
 DAY_MS = 86_400_000
@@ -35,6 +35,30 @@ def decide(found: list[Extent], end: int | None = None, **settings: int | bool) 
 )
 def test_segments_go_when_their_newest_record_is_too_old(ages, start):
     assert decide(extents(*((1000, age) for age in ages)), retention_ms=100) == start
+
+
+@pytest.mark.parametrize(
+    ("ages", "told"),
+    [
+        ((-FUTURE_MS, 500), []),
+        ((-FUTURE_MS - 1, 500), [START_MS + FUTURE_MS + 1]),
+        ((500, -2 * FUTURE_MS, -3 * FUTURE_MS), [START_MS + 2 * FUTURE_MS]),  # the first that stays
+        ((0, -2 * FUTURE_MS), []),  # it does not hold anything back yet
+    ],
+)
+def test_a_timestamp_of_the_future_that_keeps_a_segment_is_told(ages, told):
+    found = extents(*((1000, age) for age in ages))
+    settings = Settings(retention_ms=100, retention_bytes=-1)
+    heard: list[int] = []
+    new_start(found, settings, START_MS, 10 * len(found), heard.append)
+    assert heard == told
+
+
+def test_a_timestamp_of_the_future_keeps_nothing_where_there_is_no_limit_of_time():
+    found = extents((1000, -2 * FUTURE_MS), (1000, 0))
+    heard: list[int] = []
+    new_start(found, Settings(retention_ms=-1, retention_bytes=1000), START_MS, 20, heard.append)
+    assert heard == []
 
 
 @pytest.mark.parametrize(

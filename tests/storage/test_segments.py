@@ -1,6 +1,7 @@
 """Rolling, and what a disk does that is full or broken."""
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -205,6 +206,24 @@ def test_a_full_disk_refuses_the_batch_and_keeps_the_others(folder, log, disk, r
     assert append(log, contents[2]).base_offset == 1
     folder.close(log)
     assert read_all(folder.open()) == [contents[0], contents[2]]
+
+
+def test_space_on_a_disk_that_was_full_is_told_once(log, disk, caplog):
+    caplog.set_level(logging.INFO)
+    log.tell_recovery()
+    disk.room = 0
+    for _ in range(3):
+        with pytest.raises(LogOffline):
+            append(log, batch())
+        log.tell_recovery()
+    disk.room = 2**60
+    for _ in range(3):
+        append(log, batch())
+        log.tell_recovery()
+    told = [record.message for record in caplog.records]
+    assert len(told) == 2
+    assert told[0].startswith(f"cannot use {log.directory} for now")
+    assert told[1] == f"{log.directory} takes records again"
 
 
 def test_a_producer_whose_batch_met_a_full_disk_sends_it_again(log, disk):

@@ -36,6 +36,9 @@ REGEX_REFRESH_S = 10.0
 
 logger = logging.getLogger(__name__)
 
+# Why a member that says goodbye is out.
+LEFT = "it left"
+
 
 class HeartbeatRequest(NamedTuple):
     """ConsumerGroupHeartbeat. None stands for "as before"; ``rebalance_timeout_ms`` is -1 then."""
@@ -360,12 +363,14 @@ class ConsumerProtocol:
                 away = member._replace(epoch=AWAY_EPOCH, revoking={})
                 self.commit(group, [ConsumerMembersStored(group.group_id, [away])])
                 return HeartbeatResult(member.member_id, AWAY_EPOCH, 0, None)
-        self.fence(group, [member.member_id], "it left")
+        self.fence(group, [member.member_id], LEFT)
         return HeartbeatResult(member.member_id, request.member_epoch, 0, None)
 
     def fence(self, group: ConsumerGroup, member_ids: list[str], reason: str) -> None:
         """Take members out; the next heartbeat of another one gives their partitions away. Raises CatalogError."""
-        logger.info("group %s loses %s: %s", group.group_id, ", ".join(member_ids), reason)
+        # The new epoch is told of anyway.
+        level = logging.DEBUG if reason == LEFT else logging.INFO
+        logger.log(level, "group %s: %s out of the group: %s", group.group_id, ", ".join(member_ids), reason)
         left = [member for member_id, member in group.members.items() if member_id not in member_ids]
         regexes = {member.regex for member in left}
         resolved = {regex: names for regex, names in group.stored.resolved.items() if regex in regexes}

@@ -4,7 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.calls import Topic, batch, configure, fetch, make_topic, now_ms, produce, wait_until
+from support.calls import (
+    Topic,
+    batch,
+    configure,
+    end_offset,
+    fetch,
+    make_topic,
+    now_ms,
+    produce,
+    produce_request,
+    wait_until,
+)
 from support.process import BrokerProcess, running
 from support.wire import Wire
 
@@ -95,3 +106,24 @@ def test_partitions_that_nobody_uses_are_looked_at_after_a_start(tmp_path: Path)
         fill(wire, topic, 2 * DAY_MS - 600_000, 2 * DAY_MS, 0)
     with running(tmp_path / "data", *OPTIONS) as broker:
         wait_until(lambda: segments(broker, topic) == [4])
+
+
+def test_records_of_the_future_are_told_of_once_for_a_topic(tmp_path: Path):
+    def told() -> list[str]:
+        return [line for line in broker.log.read_text().splitlines() if "in the future" in line]
+
+    with running(tmp_path / "data", *OPTIONS) as broker, Wire(broker.port) as wire:
+        late = str(100 * DAY_MS)
+        future = make_topic(wire, partitions=2, retention_ms=str(DAY_MS), message_timestamp_after_max_ms=late)
+        for index in range(2):
+            request = produce_request(future, (index, batch(timestamp=now_ms() + 30 * DAY_MS)))
+            assert wire.call(request, 9).responses[0].partition_responses[0].error_code == 0
+        wait_until(lambda: len(told()) == 1)
+        later = make_topic(wire, segment_bytes=str(2**20), retention_ms=str(DAY_MS))
+        for _ in range(2):  # rounds that come later than the one that told of it
+            fill(wire, later, 2 * DAY_MS, 2 * DAY_MS)
+            end = end_offset(wire, later)
+            wait_until(lambda end=end: fetch(wire, later, end).log_start_offset == end)
+        (line,) = told()
+    assert f" WARNING barnabas.broker.partitions.retention: {future.name}-" in line
+    assert "30.0 days in the future" in line
