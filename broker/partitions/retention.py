@@ -72,8 +72,8 @@ class Retention:
         if partition.topic not in self._held_back:
             self._held_back.add(partition.topic)
             logger.warning(
-                "%s-%d: the oldest segment has a record whose timestamp is %.1f days in the future: retention.ms keeps"
-                " this segment, and all that come after it, until then (kafka-delete-records removes them)",
+                "%s-%d: the oldest segment has a record whose timestamp is %.1f days in the future: retention.ms"
+                " keeps this segment, and all that come after it, until then (kafka-delete-records removes them)",
                 *_name(partition),
                 ahead_ms / DAY_MS,
             )
