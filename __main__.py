@@ -11,10 +11,10 @@ INTERRUPTED = 128 + signal.SIGINT
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; 2 for arguments and settings that make no sense."""
+    _end_quietly()
     from .broker.cli import streams
 
     streams.open_missing()
-    _end_quietly()
     try:
         status = _run(sys.argv[1:] if argv is None else argv)
     except SystemExit as end:  # --help, and arguments that make no sense

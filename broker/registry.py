@@ -1,6 +1,7 @@
 """Which APIs there are: the handlers that ``broker.apis`` declares, and what each needs to know to be called."""
 
 import importlib
+import logging
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -72,6 +73,8 @@ class Apis(Mapping[int, Api]):
         for module in pkgutil.iter_modules(self._package.__path__):
             if module.name not in rare:
                 self._load(module.name)
+        for module in rare:  # so that admin clients can name its logger before the module is loaded
+            logging.getLogger(f"{self._package.__name__}.{module}")
 
     def _load(self, module: str) -> None:
         for value in vars(importlib.import_module(f"{self._package.__name__}.{module}")).values():
