@@ -73,8 +73,8 @@ class Apis(Mapping[int, Api]):
         for module in pkgutil.iter_modules(self._package.__path__):
             if module.name not in rare:
                 self._load(module.name)
-        for module in rare:  # so that admin clients can name its logger before the module is loaded
-            logging.getLogger(f"{self._package.__name__}.{module}")
+        for name in rare:  # so that admin clients can name its logger before the module is loaded
+            logging.getLogger(f"{self._package.__name__}.{name}")
 
     def _load(self, module: str) -> None:
         for value in vars(importlib.import_module(f"{self._package.__name__}.{module}")).values():

@@ -6,6 +6,8 @@ differs on purpose.
 
 from typing import Any
 
+from barnabas.broker.config.table import BROKER_SETTINGS
+
 from .answers import refusals
 from .calls import (
     BROKER,
@@ -115,8 +117,7 @@ _AFTERWARDS = "once anything is changed, Kafka shows another value than the one 
 DIFFERS = {
     "broker": {
         "advertised.listeners": f"{_ADDRESS}; here it may be changed while the broker runs",
-        "barnabas.acknowledge.durable": "a setting of Barnabas",
-        "barnabas.metrics.listener": "a setting of Barnabas",
+        **{name: "a setting of Barnabas" for name in BROKER_SETTINGS if name.startswith("barnabas.")},
         "broker.id": "it is 1 where nothing is given, for nobody has to give a node.id",
         "controller.listener.names": "Kafka demands a name; nothing is given here",
         "controller.quorum.bootstrap.servers": "Kafka demands an address; nothing is given here",
