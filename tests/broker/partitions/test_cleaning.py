@@ -161,7 +161,9 @@ def test_what_has_a_retention_as_well_is_deleted(broker, wire):
 def test_a_topic_that_becomes_compacted_loses_its_records_without_keys(broker, wire):
     topic = make_topic(wire, segment_bytes=str(2**20), min_cleanable_dirty_ratio="0.01")
     for number in range(4):
-        produce(wire, topic, batch(b"x" * 600_000, keys=[None if number % 2 else b"k"]))
+        # Old ones would be deleted before the topic is compacted.
+        sent = batch(b"x" * 600_000, keys=[None if number % 2 else b"k"], timestamp=now_ms())
+        produce(wire, topic, sent)
     configure(wire, 2, topic.name, cleanup_policy="compact")
     wait_until(lambda: [offset for offset, _, _ in read_all(wire, topic)] == [2, 3])
 
