@@ -78,7 +78,8 @@ interop-files: kafka  ## Kafka reads the files of Barnabas and the other way rou
 	$(BIN)/python -m pytest tests/interop/test_log_files.py tests/interop/test_transaction_files.py \
 		tests/interop/test_moved_folders.py tests/interop/test_dump.py tests/interop/test_timestamps.py \
 		tests/interop/test_refusals.py tests/interop/test_cleaned_files.py tests/interop/test_interrupted_swaps.py \
-		tests/interop/test_described_settings.py tests/interop/test_error_texts.py tests/interop/test_features.py $(ARGS)
+		tests/interop/test_described_settings.py tests/interop/test_error_texts.py tests/interop/test_features.py \
+		tests/interop/test_group_answers.py $(ARGS)
 
 .PHONY: interop
 interop: interop-python interop-go interop-javascript interop-java interop-files  ## all of these

@@ -45,6 +45,11 @@ These are not advertised; a client that sends one all the same is disconnected, 
 TAIL = """
 ## Small differences that a client could see
 
+- A topic that a Metadata request makes is in the answer to that request. Clients save a round trip and a wait, and
+  cannot tell it from a topic that was there before. Kafka answers UNKNOWN_TOPIC_OR_PARTITION until the topic is made,
+  and clients ask again; code that asks for a deleted topic to see that it is gone takes that for a yes, though its
+  question makes the topic again. `barnabas.auto.create.topics.at.once=false` answers as Kafka does. Most admin
+  clients ask without making topics and get the same answer from both.
 - The classic group coordinator answers a JoinGroup or SyncGroup that was overtaken by the same member's next one with
   REBALANCE_IN_PROGRESS; Kafka never answers it.
 - An OffsetCommit is durable like the log is, and a group is stored with its first completed generation.
@@ -61,6 +66,10 @@ TAIL = """
   in them is in the catalog.
 - A group of the consumer protocol is assigned anew with every change at once;
   `group.consumer.assignment.interval.ms` has no effect.
+- Regular expressions of such groups, and of ListTransactions, are those of RE2, in Kafka those of RE2/J. Refused
+  here only: repeats of repeats that come to more than 1,000 (`(a{1,100}){1,50}`), expressions that take more than
+  1 MiB when they are compiled (`\\pL{500}`), an escaped letter outside of ASCII. Taken here only: scripts that came
+  with later versions of Unicode, names of groups that occur twice or have letters outside of ASCII.
 - A member of such a group commits with the epoch since which it has a partition, as in Kafka; after a restart of the
   broker it counts as having got its partitions at its present epoch.
 - A transaction that takes too long is aborted when its time is up; Kafka looks for those every ten seconds

@@ -45,13 +45,17 @@ def _refused(request: MetadataRequest, code: ErrorCode) -> MetadataResponse:
 @handles(
     MetadataRequest,
     refuse=_refused,
-    leaves_out="a topic made by asking for it is answered at once, where Kafka says UNKNOWN_TOPIC_OR_PARTITION first",
+    leaves_out=(
+        "a topic made by asking for it is answered at once, unless `barnabas.auto.create.topics.at.once` is false;"
+        " Kafka says UNKNOWN_TOPIC_OR_PARTITION first"
+    ),
 )
 def metadata(request: MetadataRequest, context: Context) -> Answer:
     """Describe the topics that are named, or all of them (KafkaApis.handleTopicMetadataRequest).
 
     One that is named twice is described once. One that does not exist is made when both the request and
-    ``auto.create.topics.enable`` allow it; then, unlike in Kafka, it can be used at once and is answered so.
+    ``auto.create.topics.enable`` allow it. It can be used at once and is answered so, unlike in Kafka, unless
+    ``barnabas.auto.create.topics.at.once`` is false: the answer is UNKNOWN_TOPIC_OR_PARTITION then, as in Kafka.
     """
     broker = context.broker
     version = context.api_version
@@ -114,6 +118,8 @@ def _find(
                 raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             topics.check_name(name)
             topic = topics.create(name, *creation_of(name, context.broker.config))
+            if not context.broker.config.bool("barnabas.auto.create.topics.at.once"):
+                raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return describe(topic)
     except Exception as error:
         name = None if asked.topic_id != ZERO_UUID else asked.name

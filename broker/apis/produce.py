@@ -18,7 +18,7 @@ from ...protocol.messages.produce import (
 )
 from ...protocol.records import BatchHeader, Codec
 from ...protocol.records.batch import ATTRIBUTES_OFFSET, CODEC_MASK
-from ...storage.errors import SequenceOutOfOrder
+from ...storage.errors import ProducerEpochStale, SequenceOutOfOrder, TransactionStateInvalid
 from ...storage.sync_job import Done, Syncable
 from ..context import Context
 from ..errors import ApiError, CloseConnection, code_for, message_for
@@ -29,6 +29,7 @@ from ..transactions import Producer
 
 # Kafka's own admin client may write to internal topics.
 _ADMIN_CLIENT_ID = "__admin_client"
+_REFUSED_BY_THE_LOG = (RecordsRefused, SequenceOutOfOrder, ProducerEpochStale, TransactionStateInvalid)
 _ZSTD_SINCE_VERSION = 7
 _ABORTABLE_SINCE_VERSION, _ADDS_PARTITIONS_SINCE_VERSION = 11, 12
 
@@ -77,7 +78,7 @@ def produce(request: ProduceRequest, context: Context) -> Answer:
             try:
                 partition, result = _append(topic, data, context, now_ms, guard)
             except Exception as error:
-                result = _failure(data.index, error)
+                result = _failure(data.index, error, _log_start_offset(topic, data.index, context, error))
                 failed = True
             else:
                 if partition.must_sync:
@@ -203,9 +204,17 @@ def _failed(index: int, code: ErrorCode) -> PartitionProduceResponse:
     return PartitionProduceResponse(index=index, error_code=code, base_offset=-1)
 
 
-def _failure(index: int, error: Exception) -> PartitionProduceResponse:
+def _log_start_offset(topic: TopicProduceData, index: int, context: Context, error: Exception) -> int:
+    """Return where the log begins if the log refuses the batch, else -1 (Kafka: ReplicaManager.appendRecords)."""
+    if not isinstance(error, _REFUSED_BY_THE_LOG):
+        return -1
+    return context.broker.topics.partition(topic.name, topic.topic_id, index).log.log_start_offset
+
+
+def _failure(index: int, error: Exception, log_start_offset: int) -> PartitionProduceResponse:
     result = _failed(index, code_for(error))
     result.error_message = message_for(error)
+    result.log_start_offset = log_start_offset
     if isinstance(error, RecordsRefused):
         result.record_errors = [
             BatchIndexAndErrorMessage(batch_index=at, batch_index_error_message=text) for at, text in error.records

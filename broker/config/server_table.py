@@ -215,6 +215,12 @@ SERVER_TABLE = (
         "Whether every acknowledgement waits until the disk has it, log and catalog alike.",
     ),
     Setting(
+        "barnabas.auto.create.topics.at.once",
+        BOOLEAN,
+        True,
+        "Whether a Metadata request that makes a topic is answered with it; else the client has to ask again.",
+    ),
+    Setting(
         "barnabas.metrics.listener",
         STRING,
         "",

@@ -50,7 +50,7 @@ class PartitionMarkers:
         except ProducerEpochStale as error:
             _log.info("%s-%d knows a later end of %r: %s", topic, index, transaction.transactional_id, error)
         except StorageError as error:
-            return str(error)
+            return str(error) or type(error).__name__
         return ""
 
     def _write(self, partition: Partition, transaction: StoredTransaction) -> None:

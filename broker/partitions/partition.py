@@ -27,7 +27,7 @@ from ..config import TopicConfig
 from ..errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ...storage.log import Appended, LogSettings, PartitionLog, Slice
 
@@ -46,9 +46,9 @@ OPENED_RECORDS_MAX = 250_000
 
 
 class RecordsRefused(ApiError):
-    """Some records made the whole batch be refused: (index in the batch, reason) each."""
+    """The log's rules refuse a batch. ``records``: which of its records break them, (index, reason) each."""
 
-    def __init__(self, code: ErrorCode, message: str, records: list[tuple[int, str]]) -> None:
+    def __init__(self, code: ErrorCode, message: str, records: Sequence[tuple[int, str]] = ()) -> None:
         super().__init__(code, message)
         self.records = records
 
@@ -259,7 +259,7 @@ class Partition:
         except RecordsTooLarge:
             raise
         except BatchCorrupt as error:  # the producer wrote what it meant to: it is no use to send it again
-            raise ApiError(ErrorCode.INVALID_RECORD, str(error)) from None
+            raise RecordsRefused(ErrorCode.INVALID_RECORD, str(error)) from None
         if wrong:
             raise RecordsRefused(code, "One or more records have been rejected", wrong)
         if latest == header.max_timestamp or is_stamped:
@@ -293,19 +293,21 @@ class Partition:
         if header.batch_length + LOG_OVERHEAD != size:
             raise ApiError(ErrorCode.INVALID_RECORD, "a partition takes exactly one record batch per request")
         if header.base_offset:
-            raise ApiError(ErrorCode.INVALID_RECORD, f"the base offset is {header.base_offset} instead of 0")
+            raise RecordsRefused(ErrorCode.INVALID_RECORD, f"the base offset is {header.base_offset} instead of 0")
         self._check_size(size)
         if crc32c(batch[ATTRIBUTES_OFFSET:]) != header.crc:
             raise BatchCorrupt("the CRC of the batch does not match its bytes")
         if header.attributes > Codec.ZSTD or header.attributes < 0:
             self._check_attributes(header)
         if header.records_count <= 0 or header.last_offset_delta != header.records_count - 1:
-            raise ApiError(
+            raise RecordsRefused(
                 ErrorCode.INVALID_RECORD,
                 f"{header.records_count} records with a last offset delta of {header.last_offset_delta}",
             )
         if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
-            raise ApiError(ErrorCode.INVALID_RECORD, "an idempotent producer's batch needs an epoch and a sequence")
+            raise RecordsRefused(
+                ErrorCode.INVALID_RECORD, "an idempotent producer's batch needs an epoch and a sequence"
+            )
         return header
 
     def _check_size(self, size_bytes: int) -> None:
@@ -318,11 +320,11 @@ class Partition:
     def _check_attributes(self, header: BatchHeader) -> None:
         """Look at attributes that say more than which codec it is."""
         if header.is_control:
-            raise ApiError(ErrorCode.INVALID_RECORD, "clients cannot write control batches")
+            raise RecordsRefused(ErrorCode.INVALID_RECORD, "clients cannot write control batches")
         if header.is_transactional and header.producer_id < 0:
-            raise ApiError(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
+            raise RecordsRefused(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
         if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
-            raise ApiError(ErrorCode.INVALID_TIMESTAMP, "only the broker sets log append times")
+            raise RecordsRefused(ErrorCode.INVALID_TIMESTAMP, "only the broker sets log append times")
         header.codec  # noqa: B018 - raises for a codec that does not exist
 
     def read(self, fetch_offset: int, max_bytes: int, at_least_one: bool, end_offset: int | None = None) -> Slice:

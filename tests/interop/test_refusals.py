@@ -40,6 +40,7 @@ class Said(NamedTuple):
 
     error_code: ErrorCode
     base_offset: int
+    log_start_offset: int
     is_stamped: bool
     wrong_records: list[int]
     codecs: list[Codec]
@@ -60,6 +61,7 @@ def says(side: Side, sent: bytes) -> Said:
     return Said(
         ErrorCode(answer.error_code),
         answer.base_offset,
+        answer.log_start_offset,
         is_stamped,
         [error.batch_index for error in answer.record_errors],
         [batch.header.codec for batch in batches],

@@ -168,10 +168,15 @@ def test_a_static_member_keeps_its_name_until_it_leaves(wire: Wire, version: int
 
 
 @both_ends(ConsumerGroupHeartbeatRequest, since=1)
-@pytest.mark.parametrize("regex", ["(", "(a)\\1", "a{2000}{2000}"])
+@pytest.mark.parametrize("regex", ["(", "(a)\\1", "a{2000}{2000}", "^\\C+", "a\\C", "\\\\\\C", "\\Qa\\E\\C"])
 def test_a_pattern_that_is_none_is_refused(wire: Wire, version: int, regex: str) -> None:
     refused = join(wire, version, fresh("group"), subscribed_topic_regex=regex)
     assert refused.error_code == ErrorCode.INVALID_REGULAR_EXPRESSION
+
+
+@pytest.mark.parametrize("regex", ["\\QC\\C", "\\\\C", "\\pC", "\\p{C}", "[[:alpha:]]+|C"])
+def test_a_pattern_with_a_c_that_is_no_single_byte_is_taken(wire: Wire, regex: str) -> None:
+    assert join(wire, 1, fresh("group"), subscribed_topic_regex=regex).error_code == ErrorCode.NONE
 
 
 def test_a_full_group_takes_nobody_in(tmp_path: Path) -> None:

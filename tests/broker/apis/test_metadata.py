@@ -131,6 +131,18 @@ def test_a_topic_is_made_by_asking_for_it(wire: Wire, version: int) -> None:
     assert response.topics == as_of(MetadataResponse(topics=[described(Topic(name, topic_id), 2)]), version).topics
 
 
+def test_a_topic_may_be_made_and_be_unknown_at_first_as_in_kafka(tmp_path: Path) -> None:
+    setting = "barnabas.auto.create.topics.at.once=false"
+    with running(tmp_path / "data", "-c", setting) as broker, Wire(broker.port) as wire:
+        for version in range(14):
+            name = fresh("made")
+            unknown = MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name=name)
+            first = wire.call(named(name, create=True), version).topics
+            assert first == as_of(MetadataResponse(topics=[unknown]), version).topics
+            (second,) = wire.call(named(name, create=True), version).topics
+            assert (second.error_code, second.name, len(second.partitions)) == (ErrorCode.NONE, name, 1)
+
+
 def test_a_topic_that_nearly_exists_is_not_made(wire: Wire) -> None:
     name = fresh("a.b")
     make_topic(wire, name=name)

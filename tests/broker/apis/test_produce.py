@@ -57,10 +57,12 @@ def assert_refused(wire: Wire, topic: Topic, sent: bytes | None, code: ErrorCode
         index=0,
         error_code=code,
         base_offset=-1,
+        log_start_offset=result.log_start_offset,
         record_errors=result.record_errors,
         error_message=result.error_message,
     )
     assert result == expected
+    assert result.log_start_offset in ((-1,) if version < 5 else (-1, 0))
     assert end_offset(wire, topic) == before
     return result
 

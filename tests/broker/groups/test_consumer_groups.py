@@ -8,6 +8,7 @@ from support.consumer_members import REBALANCE_TIMEOUT_MS, beat, join
 
 from barnabas.broker.errors import ApiError
 from barnabas.protocol.errors import ErrorCode as E
+from barnabas.storage.catalog import ConsumerMembersStored
 from barnabas.storage.errors import CatalogError
 
 SESSION_S = 45
@@ -227,6 +228,18 @@ def test_a_new_pattern_is_matched_at_once(groups, topic):
     told = beat(groups, "one", epoch, regex="n.*", owned={topic: parts(0, 1, 2, 3)})
     assert told.assignment == {}
     assert beat(groups, "one", epoch, owned={}).assignment == {new: parts(0)}
+
+
+def test_a_pattern_that_an_older_version_took_does_not_stop_the_group(groups, topic):
+    join(groups, "old", regex="t")
+    epoch = join(groups, "new", regex="t.*").member_epoch
+    old = groups.coordinator.describe_consumer_group("g").members[0]
+    stored = next(each for _, each, _ in groups.catalog.consumer_members() if each.member_id == old.member_id)
+    groups.catalog.commit(ConsumerMembersStored("g", [stored._replace(regex="\\C+")]))
+    groups.crash()
+    assert beat(groups, "new", epoch).member_epoch == epoch + 1
+    with pytest.raises(ApiError):
+        beat(groups, "new", epoch + 1, regex="\\C")
 
 
 # Assignors
