@@ -162,7 +162,12 @@ class Broker:
             return None
         from .metrics.endpoint import MetricsEndpoint  # what it needs takes 60 ms to import
 
-        return await asyncio.to_thread(MetricsEndpoint, address, self.topics, self._loop)
+        try:
+            return await asyncio.to_thread(MetricsEndpoint, address, self.topics, self._loop)
+        except OSError as error:
+            given = self.config.given("barnabas.metrics.listener")
+            assert given is not None  # by default there is no address
+            raise OSError(error.errno, f"{error.strerror} (from {given.origin})") from None
 
     async def _close_metrics(self) -> None:
         if self.metrics is not None:

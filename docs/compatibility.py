@@ -53,7 +53,6 @@ TAIL = """
 - The classic group coordinator answers a JoinGroup or SyncGroup that was overtaken by the same member's next one with
   REBALANCE_IN_PROGRESS; Kafka never answers it.
 - An OffsetCommit is durable like the log is, and a group is stored with its first completed generation.
-- LIST settings show their values as they were given.
 - All partitions of a topic have the same leader epoch, also those that were added later.
 - DescribeConfigs describes a resource once that is named twice in a request.
 - `advertised.listeners` can be changed while the broker runs (a connection to a listener that is removed so is closed

@@ -142,6 +142,7 @@ def limited(
     rest: Callable[[float], object],
 ) -> Callable[[int], None]:
     """Return what keeps to a speed, as a ``Pace``; it raises SystemExit once ``is_over``. ``rest`` takes seconds."""
+    bytes_per_second = max(bytes_per_second, 1.0)  # Kafka takes 0 and less, too, and hardly goes on then
     began = clock.monotonic()
     total = checked = 0
 

@@ -59,7 +59,7 @@ def lock(path: Path) -> int:
         os.close(held)
         who = f" ({holder})" if holder else ""
         raise DataDirLocked(
-            f"the data directory {path.parent.absolute()} is in use by another process{who}"
+            f"the data directory {os.path.abspath(path.parent)} is in use by another process{who}"
         ) from None
     with suppress(OSError):  # a full disk; it is only there for whoever comes next
         os.ftruncate(held, 0)

@@ -47,10 +47,7 @@ async def _serve(config: BrokerConfig, cluster_id: Given | None) -> int:
         await starting
     except (StorageError, OSError) as error:
         stopping.cancel()
-        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        if isinstance(error, DataDirLocked):
-            text += " (--data-dir chooses another)"
-        print(f"barnabas: {text}", file=sys.stderr)
+        print(f"barnabas: {_reason(error, config)}", file=sys.stderr)
         return 1
     gc.collect()
     gc.freeze()
@@ -61,6 +58,15 @@ async def _serve(config: BrokerConfig, cluster_id: Given | None) -> int:
     await broker.stop()
     logger.info("stopped")
     return 0
+
+
+def _reason(error: StorageError | OSError, config: BrokerConfig) -> str:
+    if isinstance(error, DataDirLocked):
+        return f"{error} (--data-dir chooses another)"
+    given = config.given("log.dirs") or config.given("log.dir")
+    if isinstance(error, StorageError) and given is not None:
+        return f"{error} (the data directory is from {given.origin})"
+    return str(error.strerror or error) if isinstance(error, OSError) else str(error)
 
 
 def _stop(stop: asyncio.Event) -> None:
@@ -74,7 +80,8 @@ def _ready_line(broker: Broker) -> str:
     where = ", ".join(
         _address(listener.host, broker.server.ports[listener.name]) for listener in broker.config.listeners
     )
-    return f"Barnabas {__version__} is ready on {where}; data in {broker.data_dir.path.absolute()}; Ctrl-C stops it"
+    data_dir = os.path.abspath(broker.data_dir.path)
+    return f"Barnabas {__version__} is ready on {where}; data in {data_dir}; Ctrl-C stops it"
 
 
 def _address(host: str, port: int) -> str:

@@ -14,7 +14,7 @@ from ..config import BROKER_SETTINGS
 from ..config.command_line import SettingsOptions
 from ..resources import ResourceType
 
-_KINDS = {
+_KINDS: dict[int, str] = {
     ResourceType.TOPIC: "topic",
     ResourceType.BROKER: "broker",
     ResourceType.GROUP: "group",
@@ -90,7 +90,7 @@ def _brokers_first(stored: tuple[tuple[int, str], Mapping[str, str]]) -> tuple[b
 def _title(kind: int, name: str) -> str:
     if kind == ResourceType.BROKER and not name:
         return "all brokers"
-    return f"{_KINDS[ResourceType(kind)]} {_printable(name)}"
+    return f"{_KINDS.get(kind, f'resource type {kind}')} {_printable(name)}"
 
 
 def _value(kind: int, setting: str, text: str) -> str:

@@ -81,7 +81,7 @@ def _check_cleaner(config: TypedAccess) -> Iterator[Finding]:
 
 
 def _check_java(config: TypedAccess) -> Iterator[Finding]:
-    """Refuse classes that restrict what clients may do: without them the broker permits what was to be forbidden."""
+    """Refuse classes that restrict clients: the broker would be more open without them."""
     for name, consequence in _RESTRICTING_CLASSES.items():
         if config.optional_string(name):
             yield ((name, f"must be left out: {consequence}"),)

@@ -1,7 +1,7 @@
 """Warnings about settings that a broker is given for its security and its plugins, and that have no effect here.
 
-Kafka's images pass such settings on, so they do not keep a broker from starting. Those without which the broker would
-permit what was to be forbidden are refused (cross_checks).
+Kafka's images pass such settings on, so they do not keep a broker from starting. A class that restricts clients is
+refused instead (cross_checks): the broker would be more open without it.
 """
 
 import re

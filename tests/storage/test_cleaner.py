@@ -268,6 +268,14 @@ def test_a_large_batch_is_one_long_rest_in_steps_of_a_second():
     assert clock.monotonic() >= 4.4
 
 
+@pytest.mark.parametrize("bytes_per_second", [0.0, -5.0])
+def test_a_speed_of_nothing_is_a_byte_per_second(bytes_per_second):
+    clock = ManualClock()
+    pace, _ = rests_of(clock, bytes_per_second)
+    pace(30)
+    assert clock.monotonic() == pytest.approx(30, abs=1)
+
+
 @pytest.mark.parametrize("bytes_per_second", [1000.0, 1e300])
 def test_it_looks_whether_it_is_over_when_it_rests_and_every_few_megabytes(bytes_per_second):
     clock = ManualClock()

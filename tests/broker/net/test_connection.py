@@ -140,9 +140,9 @@ def other_wire(broker: BrokerProcess) -> Iterator[Wire]:
 
 @pytest.fixture(scope="module")
 def bulk(broker: BrokerProcess) -> Topic:
-    """A topic of 32 batches of 1 MB."""
+    """A topic of 32 batches of 1 MB, whose records are of 1970 and stay."""
     with Wire(broker.port) as wire:
-        topic = make_topic(wire, max_message_bytes=str(2 * MB))
+        topic = make_topic(wire, max_message_bytes=str(2 * MB), retention_ms="-1")
         for _ in range(32):
             produce(wire, topic, batch(bytes(MB)))
     return topic
