@@ -59,8 +59,8 @@ TAIL = """
   without an answer); Kafka with KRaft refuses that.
 - `min.insync.replicas` is a setting of all brokers from the start, as in Kafka with eligible leader replicas. It has
   the value that the broker is started with until it is set; Kafka goes on with the value of its first start.
-- Requests of the new transaction protocol (KIP-890) are served at every level of `transaction.version`; Kafka fails at
-  level 0. Clients follow the level and do not send them.
+- Requests of the new transaction protocol (KIP-890) are served at every level of `transaction.version`; Kafka fails
+  at level 0. Clients follow the level and do not send them.
 - `__consumer_offsets` and `__transaction_state` are made when Kafka would make them and stay empty: what Kafka keeps
   in them is in the catalog.
 - A group of the consumer protocol is assigned anew with every change at once;
@@ -80,7 +80,7 @@ TAIL = """
   coordinator, which then goes on; in Kafka the transaction stays open until the coordinator is loaded again with a
   higher epoch.
 - Two-phase commit (KIP-939) is not there, as by default in Kafka.
-- Error messages are Kafka's, or say more: all settings that are wrong, the bound, the setting that was probably meant.
+- Error messages are Kafka's, or say more: all settings that are wrong, the bound, the setting that was meant.
   tests/support/refused/differences.py lists them.
 - A batch whose header states a max timestamp that could be but is not is found by that one; Kafka puts it right.
 - A search by timestamp goes on in the next segment where all that is late enough in one has been deleted; Kafka then
