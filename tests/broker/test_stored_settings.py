@@ -227,7 +227,7 @@ def test_a_group_whose_stored_settings_do_not_fit_any_more_gets_those_of_the_bro
         configs = described(wire, GROUP, "g")
         assert configs["consumer.session.timeout.ms"].value == "45000"
         assert configs["consumer.heartbeat.interval.ms"].value == "6000"
-        assert "of group g: consumer.session.timeout.ms=50000 must be between" in broker.log.read_text()
+        assert "of group g: consumer.session.timeout.ms must be less than or equal to" in broker.log.read_text()
         configure(wire, GROUP, "g", consumer_heartbeat_interval_ms="7000")
         assert overrides(wire, GROUP, "g") == {"consumer.heartbeat.interval.ms": "7000"}
 
@@ -243,7 +243,7 @@ def test_a_topic_with_settings_of_another_version_is_served_without_them(data_di
     with running(data_dir) as broker, Wire(broker.port) as wire:
         assert overrides(wire, TOPIC, topic.name) == {"retention.ms": "5000"}
         assert end_offset(wire, topic) == 3
-        assert f"of topic {topic.name}: of.tomorrow=1 is not a known setting" in broker.log.read_text()
+        assert f"of topic {topic.name}: Unknown topic config name: of.tomorrow" in broker.log.read_text()
         assert described(wire, CLIENT_METRICS, "metrics")["interval.ms"].value
 
 
