@@ -211,6 +211,7 @@ class Topics:
                 leader_epoch,
                 topic.config,
                 partial(self._data_dir.open_log, topic.name, index, topic.topic_id),
+                partial(self._data_dir.unwritten, topic.name, index, topic.topic_id),
             )
             for index in indexes
         ]
