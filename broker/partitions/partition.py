@@ -230,6 +230,15 @@ class Partition:
             self.grew(len(marker))
         return written
 
+    def append_own(self, batch: bytearray, now_ms: int) -> None:
+        """Append a batch that the broker itself has made. Raises what ``PartitionLog.append`` raises."""
+        view = memoryview(batch)
+        if self.config.message_timestamp_type == "LogAppendTime":
+            stamp_append_time(view, 0, now_ms)
+        self.log.append(view, read_header(view), self.leader_epoch)
+        if self.watchers and not self.is_durable:
+            self.grew(len(batch))
+
     def grew(self, size_bytes: int) -> None:
         """Tell everybody who waits that there is more to read."""
         is_stable = not self.log.producers.open

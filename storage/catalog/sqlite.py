@@ -9,7 +9,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..sync_job import SyncJob
 from .changes import (
     Change,
     CommittedOffset,
+    Consequence,
     ConsumerMember,
     GroupMember,
     Partitions,
@@ -114,6 +115,7 @@ class SqliteCatalog:
         self.revision = 1
         self._synced_revision = 0  # what an earlier process committed may not be on the disk either
         self._failure: OSError | None = None
+        self.on_commit: Callable[[Sequence[Change | Consequence]], None] | None = None
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
@@ -152,8 +154,11 @@ class SqliteCatalog:
         try:
             db.execute("BEGIN IMMEDIATE")
             try:
+                made: list[Change | Consequence] = []
                 for change in changes:
-                    WRITERS[type(change)](db, change)
+                    made.append(change)
+                    if (more := WRITERS[type(change)](db, change)) is not None:
+                        made += more
                 db.execute("COMMIT")
                 self._commits += 1
                 self.revision += 1
@@ -162,6 +167,8 @@ class SqliteCatalog:
                 raise
         except sqlite3.Error as error:
             raise CatalogError(f"the catalog {self._path} refused a commit: {error}") from error
+        if self.on_commit is not None:
+            self.on_commit(made)
 
     def sync(self) -> None:
         """Flush the write-ahead log: what SQLite finds in it at the next start is committed.
@@ -227,6 +234,17 @@ class SqliteCatalog:
         ((value,),) = self._rows("SELECT value FROM meta WHERE name = 'cluster_id'")
         return str(value)
 
+    @property
+    def copied_to(self) -> str:
+        rows = self._rows("SELECT value FROM meta WHERE name = 'copied_to'")
+        return str(rows[0][0]) if rows else ""
+
+    def note_copied_to(self, place: str) -> None:
+        try:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('copied_to', ?)", (place,))
+        except sqlite3.Error as error:
+            raise CatalogError(f"the catalog {self._path} was not changed: {error}") from error
+
     def skip_producer_ids(self, largest: int) -> None:
         try:
             self._db.execute(
@@ -265,24 +283,35 @@ class SqliteCatalog:
     def scram_credentials(self) -> list[ScramCredential]:
         return [ScramCredential(*row) for row in self._rows("SELECT * FROM scram_credentials")]
 
-    def groups(self) -> list[StoredGroup]:
+    def groups(self, group_id: str | None = None) -> list[StoredGroup]:
         members: dict[str, list[GroupMember]] = {}
-        for group_id, *row in self._rows("SELECT * FROM group_members ORDER BY group_id, member_id"):
-            members.setdefault(group_id, []).append(GroupMember(*row))
-        rows = self._rows("SELECT * FROM groups ORDER BY group_id")
+        for owner, *row in self._of_group("group_members", group_id, "group_id, member_id"):
+            members.setdefault(owner, []).append(GroupMember(*row))
+        rows = self._of_group("groups", group_id, "group_id")
         return [StoredGroup._make((*row, members.get(row[0], []))) for row in rows]
 
-    def consumer_groups(self) -> list[StoredConsumerGroup]:
+    def consumer_groups(self, group_id: str | None = None) -> list[StoredConsumerGroup]:
         return [
             StoredConsumerGroup._make((*row[:4], resolved(row[4]), row[5]))
-            for row in self._rows("SELECT * FROM consumer_groups ORDER BY group_id")
+            for row in self._of_group("consumer_groups", group_id, "group_id")
         ]
 
-    def consumer_members(self) -> list[tuple[str, ConsumerMember, Partitions]]:
+    def consumer_members(self, group_id: str | None = None) -> list[tuple[str, ConsumerMember, Partitions]]:
         return [
             (row[0], consumer_member(row[1:16]), partitions(row[16]))
-            for row in self._rows("SELECT * FROM consumer_members ORDER BY group_id, member_id")
+            for row in self._of_group("consumer_members", group_id, "group_id, member_id")
         ]
+
+    def _of_group(self, table: str, group_id: str | None, order: str) -> list[Any]:
+        """Return rows of one group, or of all of them."""
+        if group_id is None:
+            return self._rows(f"SELECT * FROM {table} ORDER BY {order}")
+        return self._rows(f"SELECT * FROM {table} WHERE group_id = ? ORDER BY {order}", (group_id,))
+
+    def group_ids(self) -> list[str]:
+        tables = ("groups", "consumer_groups", "offsets")
+        rows = self._rows(" UNION ".join(f"SELECT group_id FROM {table}" for table in tables))
+        return [group_id for (group_id,) in rows]
 
     def offsets(self, group_id: str) -> list[CommittedOffset]:
         rows = self._rows(f"SELECT {OFFSET_COLUMNS} FROM offsets WHERE group_id = ?", (group_id,))
@@ -297,6 +326,10 @@ class SqliteCatalog:
 
     def groups_with_offsets(self) -> list[str]:
         rows = self._rows("SELECT group_id FROM offsets UNION SELECT group_id FROM pending_offsets")
+        return [group_id for (group_id,) in rows]
+
+    def groups_pending(self, producer_id: int) -> list[str]:
+        rows = self._rows("SELECT DISTINCT group_id FROM pending_offsets WHERE producer_id = ?", (producer_id,))
         return [group_id for (group_id,) in rows]
 
     def pending_offsets(self, group_id: str) -> list[tuple[str, int]]:
