@@ -1,4 +1,4 @@
-"""Writes the copy: what each turn of the event loop commits to the catalog, one batch for each partition."""
+"""Writes the copy: what is committed to the catalog within some milliseconds is one batch for each partition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...storage.catalog import Change, Consequence, PartitionsAdded, TopicCreate
 from ...storage.errors import CatalogError, StorageError
 from ..partitions.internal import CONSUMER_OFFSETS, partition_for
 from .comparison import Comparison
-from .records import GroupRecord, is_copied, records_of
+from .records import COPIED, GroupRecord, records_of
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 # A batch has at most so many records and bytes of them, but for a single record that is larger.
 BATCH_RECORDS_MAX, BATCH_BYTES_MAX = 1_000, 512 * 2**10
+# How long to wait for more before what was committed is written: a batch costs half as much as a commit.
+LINGER_S = 0.01
 # How long to wait before the topic is tried again that could not be written, a disk being full, say.
 RETRY_S = 10.0
 # How often to say that it cannot be written.
 COMPLAINT_INTERVAL_S = 300.0
 
 _partition_for = lru_cache(maxsize=10_000)(partition_for)
-_TOPIC_CHANGES = (TopicCreated, TopicRemoved, PartitionsAdded)
+_NOTED = COPIED | {TopicCreated, TopicRemoved, PartitionsAdded}
 
 logger = logging.getLogger(__name__)
 
@@ -86,11 +88,13 @@ class OffsetsTopic:
     # Writing
 
     def _note(self, changes: Sequence[Change | Consequence]) -> None:
-        """Take note of what was committed. It is written in the next turn of the loop, after the answers."""
-        if any(is_copied(change) or _is_of_topic(change) for change in changes):
-            if not self._changes:
-                self._loop.call_soon(self.flush)
-            self._changes += changes
+        """Take note of what was committed; it is written after the answers."""
+        for change in changes:
+            if type(change) in _NOTED:
+                if not self._changes:
+                    self._loop.call_later(LINGER_S, self.flush)
+                self._changes += changes
+                return
 
     def flush(self) -> None:
         """Write what was committed and is not written yet."""
@@ -199,12 +203,6 @@ class OffsetsTopic:
 def _place(topic: Topic) -> str:
     """Return what the catalog says of a complete copy: another topic, or other partitions, would be another."""
     return f"{topic.topic_id.hex()} {topic.partition_count}"
-
-
-def _is_of_topic(change: Change | Consequence) -> bool:
-    if not isinstance(change, _TOPIC_CHANGES):
-        return False
-    return (change.topic.name if isinstance(change, TopicCreated) else change.name) == CONSUMER_OFFSETS
 
 
 def _in_batches(records: Sequence[GroupRecord]) -> list[list[GroupRecord]]:

@@ -63,10 +63,6 @@ def records_of(change: Change | Consequence) -> tuple[str, list[GroupRecord]] | 
     return None if write is None else write(change)
 
 
-def is_copied(change: Change | Consequence) -> bool:
-    return type(change) in _WRITERS
-
-
 def records_in(catalog: Catalog, group_id: str) -> dict[bytes, bytes | None]:
     """Return the newest value of each key that the topic has to have of a group, as the catalog has it now."""
     changes: list[Change] = [GroupStored(group) for group in catalog.groups(group_id)]
@@ -231,3 +227,5 @@ _WRITERS: dict[type, Callable[[Any], Written]] = {
     TargetsStored: _targets,
     Erased: _erased,
 }
+
+COPIED = frozenset(_WRITERS)
