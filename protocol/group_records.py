@@ -127,6 +127,8 @@ class ClassicMemberMetadata(Struct):
 
 
 class ConsumerGroupMemberMetadataValue(Struct):
+    """``classic_member_metadata``: None, which is not the default, for members that speak the consumer protocol."""
+
     instance_id: string | None = since("0+", None)
     rack_id: string | None = since("0+", None)
     client_id: string = since("0+")
@@ -135,7 +137,7 @@ class ConsumerGroupMemberMetadataValue(Struct):
     subscribed_topic_regex: string | None = since("0+", None)
     rebalance_timeout_ms: int32 = since("0+", -1)
     server_assignor: string | None = since("0+", None)
-    classic_member_metadata: ClassicMemberMetadata | None = since("0+", None, tag=0)
+    classic_member_metadata: ClassicMemberMetadata | None = since("0+", ClassicMemberMetadata, tag=0)
 
 
 class ConsumerGroupTargetAssignmentMetadataValue(Struct):
@@ -153,11 +155,11 @@ class ConsumerGroupTargetAssignmentMemberValue(Struct):
 
 
 class CurrentPartitions(Struct):
-    """``assignment_epochs``: since which epoch the member has each of ``partitions``."""
+    """``assignment_epochs``: since which epoch the member has each of ``partitions``; None is not the default."""
 
     topic_id: uuid = since("0+")
     partitions: list[int32] = since("0+")
-    assignment_epochs: list[int32] | None = since("0+", None, tag=0)
+    assignment_epochs: list[int32] | None = since("0+", list, tag=0)
 
 
 class ConsumerGroupCurrentMemberAssignmentValue(Struct):

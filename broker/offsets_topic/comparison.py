@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ...protocol.records import headers
-from .reading import group_of, keyed_records
+from .reading import group_of, keyed_records, slices
 from .records import GroupRecord, records_in
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..partitions.partition import Partition
     from ..partitions.topics import Topic
 
-READ_BYTES = 2**20
 # How much is looked at in one turn of the event loop: some milliseconds.
 GROUP_IDS_PER_TURN, GROUPS_PER_TURN = 1_000, 20
 # The value of a record whose transaction may have been aborted: it differs from all others.
@@ -82,11 +81,7 @@ class Comparison:
 
     async def _read(self, partition: Partition) -> Found:
         found: Found = {}
-        log = partition.log
-        offset, last = log.log_start_offset, -1
-        while last < offset < log.log_end_offset:
-            last = offset
-            batches, _, warm = log.read(offset, READ_BYTES, at_least_one=True)
+        for batches, _, warm in slices(partition.log):
             if warm is not None:
                 await asyncio.to_thread(warm)
             for position, header in headers(batches):
@@ -99,6 +94,5 @@ class Comparison:
                         found.setdefault(group_id, {})[record.key] = record.value
                     elif group_id in found:
                         found[group_id].pop(record.key, None)
-                offset = header.next_offset
                 await asyncio.sleep(0)
         return found

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...protocol.group_records import OffsetKey, key_type, read_key
 from ...protocol.primitives import MalformedMessage
-from ...protocol.records import BatchCorrupt, BatchHeader, records
+from ...protocol.records import BatchCorrupt, BatchHeader, headers, records
+
+if TYPE_CHECKING:
+    from ...storage.log import PartitionLog, Slice
+
+READ_BYTES = 2**20
 
 # How far a batch may expand. Those of coordinators are of a MiB or less, and not compressed by default.
 BATCH_BYTES_MAX = 64 * 2**20
@@ -22,6 +27,17 @@ class KeyedRecord(NamedTuple):
     offset: int
     key: bytes
     value: bytes | None
+
+
+def slices(log: PartitionLog) -> Iterator[Slice]:
+    """Yield all batches of a log, some at a time, with those that are appended meanwhile. Raises StorageError."""
+    offset, last = log.log_start_offset, -1
+    while last < offset < log.log_end_offset:
+        found = log.read(offset, READ_BYTES, at_least_one=True)
+        yield found
+        last = offset
+        for _, header in headers(found.batches):
+            offset = header.next_offset
 
 
 def keyed_records(batch: memoryview, header: BatchHeader) -> Iterator[KeyedRecord]:

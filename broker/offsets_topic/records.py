@@ -148,8 +148,8 @@ def _members(change: ConsumerMembersStored) -> Written:
             member_epoch=member.epoch,
             previous_member_epoch=member.previous_epoch,
             state=_STATES[MemberState(member.state)],
-            assigned_partitions=_current(member.assigned),
-            partitions_pending_revocation=_current(member.revoking),
+            assigned_partitions=_current(member.assigned, member.epoch),
+            partitions_pending_revocation=_current(member.revoking, member.epoch),
         )
         key = member_key(RecordType.CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT, group_id, member.member_id)
         written.append(GroupRecord(key, value(current)))
@@ -177,9 +177,12 @@ def _metadata(member: ConsumerMember) -> ConsumerGroupMemberMetadataValue:
     )
 
 
-def _current(partitions: Partitions) -> list[CurrentPartitions]:
+def _current(partitions: Partitions, epoch: int) -> list[CurrentPartitions]:
+    """The catalog does not say since when a member has a partition: as after a restart, since its present epoch."""
     return [
-        CurrentPartitions(topic_id=topic_id, partitions=sorted(indexes))
+        CurrentPartitions(
+            topic_id=topic_id, partitions=sorted(indexes), assignment_epochs=[max(epoch, 0)] * len(indexes)
+        )
         for topic_id, indexes in sorted(partitions.items())
     ]
 

@@ -194,6 +194,7 @@ def test_a_consumer_group_is_written_and_goes_with_its_last_member(wire: Wire, t
             client_host="/127.0.0.1",
             subscribed_topic_regex=regex,
             rebalance_timeout_ms=60_000,
+            classic_member_metadata=None,
         ),
         (
             RecordType.CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT,
@@ -201,7 +202,9 @@ def test_a_consumer_group_is_written_and_goes_with_its_last_member(wire: Wire, t
             "member",
         ): ConsumerGroupCurrentMemberAssignmentValue(
             member_epoch=epoch,
-            assigned_partitions=[CurrentPartitions(topic_id=topic.topic_id, partitions=[0, 1, 2])],
+            assigned_partitions=[
+                CurrentPartitions(topic_id=topic.topic_id, partitions=[0, 1, 2], assignment_epochs=[epoch] * 3)
+            ],
         ),
         (
             RecordType.CONSUMER_GROUP_TARGET_ASSIGNMENT_MEMBER,
