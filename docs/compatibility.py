@@ -54,8 +54,10 @@ TAIL = """
 - `advertised.listeners` can be changed while the broker runs (a connection to a listener that is removed so is closed
   without an answer); Kafka with KRaft refuses that.
 - `min.insync.replicas` of 1 is the default and no cluster setting, as it is in Kafka with eligible leader replicas.
-- `__consumer_offsets` and `__transaction_state` are made when Kafka would make them and stay empty: what Kafka keeps
-  in them is in the catalog.
+- What Kafka keeps in `__consumer_offsets` and `__transaction_state` is in the catalog. The first gets a copy in
+  Kafka's format, some milliseconds after the answer (`barnabas.offsets.topic.enable`); the second stays empty. The
+  copy has the offsets of a transaction as plain records at its end. Offsets have version 3, which older tools read as
+  well, where Kafka 4.3 writes version 4 with topic ids. The hash of the topics of a consumer group is another number.
 - A group of the consumer protocol is assigned anew with every change at once;
   `group.consumer.assignment.interval.ms` has no effect.
 - A member of such a group commits with the epoch since which it has a partition, as in Kafka; after a restart of the

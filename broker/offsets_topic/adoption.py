@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 _OFFSETS = (RecordType.LEGACY_OFFSET_COMMIT, RecordType.OFFSET_COMMIT)
 _WANTED = (*_OFFSETS, RecordType.GROUP_METADATA, RecordType.CONSUMER_GROUP_METADATA)
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 S = TypeVar("S", bound=Struct)
 
 logger = logging.getLogger(__name__)
