@@ -11,7 +11,6 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from .apache_kafka import run_tool
 
 TIMEOUT_S = 60
-GROUPS = ("simple", "classic", "modern", "regex", "transactional")
 LEFT = ("deleted", "modern-deleted")
 PARTITIONS = 3
 
@@ -57,7 +56,7 @@ def _read(at: str, group: str, subscription: str, **settings: Any) -> None:
 
 
 def make_groups(at: str) -> None:
-    """Make the GROUPS, and those of LEFT, which are deleted again; each has committed something."""
+    """Make the groups of COMMITTED; those of LEFT are deleted again. Each has committed something."""
     admin = AdminClient({"bootstrap.servers": at})
     for made in admin.create_topics([NewTopic("t", PARTITIONS, 1), NewTopic("gone", 1, 1)]).values():
         made.result(TIMEOUT_S)
@@ -126,12 +125,12 @@ def shown(data: Any) -> Any:
     return [shown(each) for each in data] if isinstance(data, list) else data
 
 
-def _newest(records: list[tuple[Any, Any]]) -> Shown:
-    """Return the newest value of each key of the GROUPS that is not a tombstone."""
+def _newest(records: list[tuple[Any, Any]], *, with_gone: bool = False) -> Shown:
+    """Return the newest value of each key of these groups; ``with_gone``: also what tombstones have taken away."""
     newest: Shown = {}
     for key, value in records:
         data = key["data"]
-        if (data.get("group") or data.get("groupId")) in (*GROUPS, *LEFT):
+        if (data.get("group") or data.get("groupId")) in COMMITTED and not (with_gone and value is None):
             newest[f"{key['type']} {json.dumps(shown(data), sort_keys=True)}"] = value and shown(value["data"])
     return {key: value for key, value in newest.items() if value is not None}
 
@@ -152,13 +151,13 @@ def formatted(at: str, formatter: str) -> Shown:
 
 
 def dumped(data_dir: Path) -> Shown:
-    """Return what DumpLogSegments shows of ``__consumer_offsets``."""
+    """Return what DumpLogSegments shows of ``__consumer_offsets``, the last value that each key has had."""
     files = ",".join(str(path) for path in sorted(data_dir.glob("__consumer_offsets-*/*.log")))
     tool = ("org.apache.kafka.tools.DumpLogSegments", "--offsets-decoder", "--print-data-log", "--files", files)
     records = []
     for line in run_tool(*tool).stdout.splitlines():
         _, found, record = line.partition(" key: ")
         key, _, payload = record.partition(" payload: ")
-        if found and "isTransactional" not in line:
+        if found:
             records.append((json.loads(key), None if payload == "<DELETE>" else json.loads(payload)))
-    return _newest(records)
+    return _newest(records, with_gone=True)
