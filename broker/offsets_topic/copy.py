@@ -6,10 +6,10 @@ import asyncio
 import logging
 import struct
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from ...protocol.records import Codec, build_keyed_batch
+from ...protocol.records import Codec, UnsupportedCodec, build_keyed_batch
 from ...storage.catalog import Change, Consequence, PartitionsAdded, TopicCreated, TopicRemoved
 from ...storage.errors import CatalogError, StorageError
 from ..partitions.internal import CONSUMER_OFFSETS, partition_for
@@ -55,13 +55,16 @@ class OffsetsTopic:
         self._retry: asyncio.TimerHandle | None = None
         self._complained_s = float("-inf")
         self._is_closed = False
+        # How often a topic was taken up; what compares an earlier one gives up.
+        self._begun = 0
+        if broker.config.bool("barnabas.offsets.topic.enable"):
+            self._catalog.on_commit = self._note  # before the first request
 
     def start(self) -> None:
-        """Begin to copy what is committed from now on, and what may be missing."""
-        if not self._broker.config.bool("barnabas.offsets.topic.enable"):
+        """Find out whether something may be missing; it is written then."""
+        if self._catalog.on_commit is None:
             self._note_copied_to("")
             return
-        self._catalog.on_commit = self._note
         topic = self._broker.topics.get(CONSUMER_OFFSETS)
         if topic is None:
             return
@@ -80,11 +83,6 @@ class OffsetsTopic:
             self.flush()
             self._catalog.on_commit = None
 
-    @property
-    def is_complete(self) -> bool:
-        """True when all that was committed is in the topic."""
-        return not self._changes and not self._behind
-
     # Writing
 
     def _note(self, changes: Sequence[Change | Consequence]) -> None:
@@ -92,9 +90,19 @@ class OffsetsTopic:
         for change in changes:
             if type(change) in _NOTED:
                 if not self._changes:
-                    self._loop.call_later(LINGER_S, self.flush)
+                    self._loop.call_later(LINGER_S, self._flush_due)
                 self._changes += changes
                 return
+
+    def _flush_due(self) -> None:
+        if self._is_closed:
+            return
+        try:
+            self.flush()
+        except Exception:
+            logger.exception("%s was not written", CONSUMER_OFFSETS)
+            for index in range(self._count):
+                self._fall_behind(index)
 
     def flush(self) -> None:
         """Write what was committed and is not written yet."""
@@ -125,7 +133,7 @@ class OffsetsTopic:
         try:
             for batch in _in_batches(records):
                 partition.append_own(build_keyed_batch(batch, now_ms, codec), now_ms)
-        except StorageError as error:
+        except (StorageError, UnsupportedCodec) as error:
             self._complain("%s-%d gets no records for now: %s", CONSUMER_OFFSETS, partition.index, error)
             self._fall_behind(partition.index)
             return
@@ -137,6 +145,7 @@ class OffsetsTopic:
     def _begin(self, topic: Topic) -> None:
         """Take up a topic of which it is not known what stands in it."""
         self._topic, self._count = topic, topic.partition_count
+        self._begun += 1
         self._note_copied_to("")
         self._behind = set(range(self._count))
         self._catch_up()
@@ -159,12 +168,9 @@ class OffsetsTopic:
 
     async def _compare(self) -> None:
         """Compare each partition that is behind, until none is or what is left cannot be written."""
-        topic = self._topic
-        while topic is not None and self._behind:
-            comparison = Comparison(
-                self._catalog, self, topic, lambda group_id: _partition_for(group_id, self._count)
-            )
-            before = frozenset(self._behind)
+        while (topic := self._topic) is not None and self._behind:
+            begun, before = self._begun, frozenset(self._behind)
+            comparison = Comparison(self._catalog, self, topic, partial(_partition_for, partition_count=self._count))
             for index in sorted(before):
                 self._behind.discard(index)
                 try:
@@ -172,10 +178,9 @@ class OffsetsTopic:
                 except (StorageError, CatalogError) as error:
                     self._complain("%s-%d cannot be compared: %s", CONSUMER_OFFSETS, index, error)
                     self._fall_behind(index)
-                if topic is not self._topic:
+                if begun != self._begun:
                     break
-            topic = self._topic
-            if self._behind >= before:
+            if begun == self._begun and self._behind >= before:
                 return  # to be tried again later
         if topic is not None:
             self._note_copied_to(_place(topic))
@@ -184,7 +189,8 @@ class OffsetsTopic:
         self._catching_up = None
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s could not be compared with the catalog", CONSUMER_OFFSETS, exc_info=error)
-            self._behind |= set(range(self._count))
+            for index in range(self._count):
+                self._fall_behind(index)
 
     def _note_copied_to(self, place: str) -> None:
         try:
