@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from support.apache_kafka import ApacheKafka
-from support.calls import wait_until
+from support.calls import Topic, committed_offset, wait_until
 from support.group_calls import COMMITTED, PARTITIONS, Shown, committed, dumped, formatted, make_groups
 from support.moved_folders import adopt, check, copy, replace
 from support.offsets_topic import TOPIC, find_coordinator, offsets
@@ -106,9 +106,9 @@ def test_kafka_finds_the_offsets_in_a_directory_of_barnabas(of_barnabas: Side, t
             if folder.exists():  # a partition without records has none
                 replace(folder, kafka.data_dir / folder.name)
         kafka.start()
-        wait_until(lambda: _committed_or_nothing(kafka.bootstrap) == COMMITTED, 60)
-        log = kafka.log.read_text()
-        assert "ERROR" not in log
+        with Wire(kafka.port) as wire:
+            wait_until(lambda: _committed(wire) == COMMITTED, 60)
+        assert "ERROR" not in kafka.log.read_text()
 
 
 def _is_found(wire: Wire) -> bool:
@@ -119,8 +119,15 @@ def _is_found(wire: Wire) -> bool:
     return True
 
 
-def _committed_or_nothing(at: str) -> object:
-    try:
-        return committed(at)
-    except Exception as error:  # Kafka is still loading
-        return error
+def _committed(wire: Wire) -> dict[str, dict[tuple[str, int], int]]:
+    """Return what the groups have committed; nothing while Kafka loads them."""
+    topic = Topic("t", bytes(16))
+    found = {
+        (group, index): committed_offset(wire, group, topic, index)
+        for group in COMMITTED
+        for index in range(PARTITIONS)
+    }
+    return {
+        group: {("t", index): found[group, index] for index in range(PARTITIONS) if found[group, index] >= 0}
+        for group in COMMITTED
+    }
