@@ -21,6 +21,7 @@ from .dispatch import Dispatcher
 from .features import Features
 from .groups import GroupCoordinator, GroupCoordinatorConfig, GroupTimes
 from .net.listener import Server
+from .offsets_topic import OffsetsTopic
 from .partitions.cleaning import Cleaning
 from .partitions.fetch_sessions import FetchSessions
 from .partitions.markers import PartitionMarkers
@@ -82,6 +83,7 @@ class Broker:
     fetch_sessions: FetchSessions
     groups: GroupCoordinator
     transactions: TransactionCoordinator
+    offsets_topic: OffsetsTopic
     producer_ids: ProducerIds
     server: Server
 
@@ -143,7 +145,9 @@ class Broker:
             self.data_dir.flusher.attach(self._loop)
             self.server = Server(self)
             self.metrics = await self._serve_metrics()
+            self.offsets_topic = OffsetsTopic(self, self._loop)
             await settings.listen(self.server, self.config, self.configure)
+            self.offsets_topic.start()
         except BaseException:
             await self._close_metrics()
             self.data_dir.flusher.detach()
@@ -377,6 +381,7 @@ class Broker:
         self.groups.close()
         self.transactions.close()
         await self.server.stop()
+        self.offsets_topic.close()
         await self._close_metrics()
         self.data_dir.flusher.detach()
         await asyncio.to_thread(self.data_dir.close)  # so that a second signal is heard

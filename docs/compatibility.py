@@ -61,8 +61,10 @@ TAIL = """
   the value that the broker is started with until it is set; Kafka goes on with the value of its first start.
 - Requests of the new transaction protocol (KIP-890) work at every level of `transaction.version`; Kafka fails at
   level 0. Clients follow the level and do not send them.
-- `__consumer_offsets` and `__transaction_state` are made when Kafka would make them and stay empty: what Kafka keeps
-  in them is in the catalog.
+- What Kafka keeps in `__consumer_offsets` and `__transaction_state` is in the catalog. The first gets a copy in
+  Kafka's format, some milliseconds after the answer (`barnabas.offsets.topic.enable`); the second stays empty. The
+  copy has the offsets of a transaction as plain records at its end. Offsets have version 3, which older tools read as
+  well, where Kafka 4.3 writes version 4 with topic ids. The hash of the topics of a consumer group is another number.
 - A group of the consumer protocol is assigned anew with every change at once;
   `group.consumer.assignment.interval.ms` has no effect.
 - Regular expressions of such groups, and of ListTransactions, are those of RE2, in Kafka those of RE2/J. Refused

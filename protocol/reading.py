@@ -128,20 +128,21 @@ class Reader(Source):
             return target
         primitive = primitive_of(type_)
         if primitive is None:
-            return self.nested(type_, target, nullable)
+            return self.nested(type_, target, nullable, field.tag is not None)
         if primitive.size:
             self.fixed(primitive.format, target)
         else:
             self.variable(primitive, field, target, nullable)
         return target
 
-    def nested(self, message: type[Struct], target: str, nullable: bool) -> str:
+    def nested(self, message: type[Struct], target: str, nullable: bool, is_tagged: bool) -> str:
+        """What is null begins with -1, and with 0 in a tagged field; else 1 comes first."""
         if not nullable:
             return self.struct(message)
         marker = self.fresh("n")
         self.fixed("b", marker)
         self.line(f"{target} = None")
-        self.raw(f"if {marker} >= 0:")
+        self.raw(f"if {marker} {'>' if is_tagged else '>='} 0:")
         self.depth += 1
         self.line(f"{target} = {self.struct(message)}")
         self.depth -= 1

@@ -77,7 +77,7 @@ class Writer(Source):
             self.line(f"if {value} is not {known} and {value} != {known}:")
             self.depth += 1
             self.raw("out = bytearray()")
-            self.value(field.type, value, self.version in field.nullable)
+            self.value(field.type, value, self.version in field.nullable, is_tagged=True)
             self.line(f"{count} += 1")
             self.raw(f"{tags} += uvarint({field.tag})")
             self.raw(f"{tags} += uvarint(len(out))")
@@ -87,7 +87,7 @@ class Writer(Source):
         self.uvarint(count)
         self.raw(f"out += {tags}")
 
-    def value(self, type_: Any, source: str, nullable: bool) -> None:
+    def value(self, type_: Any, source: str, nullable: bool, is_tagged: bool = False) -> None:
         element = element_of(type_)
         primitive = None if element is not None else primitive_of(type_)
         if primitive is not None and primitive.size:
@@ -99,7 +99,7 @@ class Writer(Source):
             self.raw(f"if {name} is None:")
             self.depth += 1
             if element is None and primitive is None:
-                self.fixed("b", "-1")
+                self.fixed("b", "0" if is_tagged else "-1")
             else:
                 self.null(wide=primitive is None or primitive.name != "string")
             self.flush()

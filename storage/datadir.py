@@ -148,6 +148,20 @@ class DataDir:
         except ValueError:
             return bytes(16)
 
+    def unwritten(self, topic: str, partition: int, topic_id: bytes) -> Path | None:
+        """Return the folder that a partition will have if nothing was ever written to it, else None."""
+        key, folder = (topic, partition), self.path / f"{topic}-{partition}"
+        known = self.known.recovery_points.get(key) or self.known.log_starts.get(key)
+        if self.lost or known or (topic_id, partition) in self._journal.left:
+            return None
+        try:
+            os.lstat(folder)
+        except FileNotFoundError:
+            return folder
+        except OSError:
+            pass  # opening it says what is wrong
+        return None
+
     def open_log(
         self, topic: str, partition: int, topic_id: bytes, settings: LogSettings, is_sound: bool = True
     ) -> SegmentedLog:

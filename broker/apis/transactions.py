@@ -31,6 +31,7 @@ from ...protocol.messages.transactions import (
 from ...protocol.records import end_transaction_marker
 from ..context import Context
 from ..errors import ApiError, code_for
+from ..partitions.internal import CONSUMER_OFFSETS, partition_for
 from ..registry import Answer, handles
 from ..transactions import NO_PRODUCER_ID, Producer
 
@@ -216,29 +217,48 @@ def _marked(marker: WritableTxnMarker, codes: dict[Partition, ErrorCode]) -> Wri
 
 @handles(WriteTxnMarkersRequest, refuse=_markers_refused)
 async def write_txn_markers(request: WriteTxnMarkersRequest, context: Context) -> WriteTxnMarkersResponse:
-    """Write markers as they are asked for; operators end hanging transactions so (KIP-664)."""
+    """Write markers as they are asked for; operators end hanging transactions so (KIP-664).
+
+    One in __consumer_offsets decides about the offsets that the transaction has for groups of that partition
+    (GroupCoordinator.completeTransaction).
+    """
     results = []
     for marker in request.markers:
         codes = {}
         for name, index in _marked_partitions(marker):
             try:
-                partition = context.broker.topics.named_partition(name, index)
-                partition.end_transaction(
-                    end_transaction_marker(
-                        commit=marker.transaction_result,
-                        producer_id=marker.producer_id,
-                        producer_epoch=marker.producer_epoch,
-                        coordinator_epoch=marker.coordinator_epoch,
-                        timestamp=context.broker.clock.now_ms(),
-                    ),
-                    must_bump=marker.transaction_version >= 2,
-                )
-                if partition.is_durable:
-                    await context.broker.request_sync(partition.log)
-                    partition.grew(0)
+                await _write_marker(marker, name, index, context)
                 codes[name, index] = ErrorCode.NONE
             except Exception as error:
                 codes[name, index] = code_for(error)
             await asyncio.sleep(0)  # there may be many, and others want to be served
         results.append(_marked(marker, codes))
     return WriteTxnMarkersResponse(markers=results)
+
+
+async def _write_marker(marker: WritableTxnMarker, name: str, index: int, context: Context) -> None:
+    """Raises ApiError, StorageError."""
+    broker = context.broker
+    partition = broker.topics.named_partition(name, index)
+    must_bump = marker.transaction_version >= 2
+    if name == CONSUMER_OFFSETS:
+        broker.transactions.check_marker_epoch(marker.producer_id, marker.producer_epoch, must_bump)
+    partition.end_transaction(
+        end_transaction_marker(
+            commit=marker.transaction_result,
+            producer_id=marker.producer_id,
+            producer_epoch=marker.producer_epoch,
+            coordinator_epoch=marker.coordinator_epoch,
+            timestamp=broker.clock.now_ms(),
+        ),
+        must_bump=must_bump,
+    )
+    if name == CONSUMER_OFFSETS:
+        count = len(broker.topics.find(name).partitions)
+        broker.groups.complete_transaction(
+            marker.producer_id, marker.transaction_result, lambda group_id: partition_for(group_id, count) == index
+        )
+        await broker.committed()
+    if partition.is_durable:
+        await broker.request_sync(partition.log)
+        partition.grew(0)

@@ -8,6 +8,7 @@ from ...storage.datadir import DataDir
 from ...storage.errors import StorageError
 from ...storage.layout import node_id_in
 from ..config import BrokerConfig
+from ..offsets_topic.adoption import Taken
 from ..partitions.adoption import KAFKAS_OWN, adopt
 from .counts import counted
 
@@ -29,10 +30,12 @@ def run_adopt(data_dir: str) -> int:
         try:
             for adopted in adopt(opened, clock):
                 seen += 1
-                taken += adopted.partitions > 0
+                taken += adopted.partitions > 0 and adopted.groups is None
                 left += bool(adopted.problem) and adopted.topic not in KAFKAS_OWN
                 counts = f"{counted(adopted.partitions, 'partition')}, {counted(adopted.records, 'record')}"
                 what = counts if adopted.partitions else "left"
+                if adopted.groups is not None:
+                    what += _of_groups(adopted.groups)
                 print(f"{adopted.topic}: {what}{f': {adopted.problem}' if adopted.problem else ''}")
         finally:
             opened.close()
@@ -48,3 +51,10 @@ def run_adopt(data_dir: str) -> int:
     if not seen:
         print("every partition folder belongs to a topic already")
     return 1 if left else 0
+
+
+def _of_groups(taken: Taken) -> str:
+    text = f"; {taken.groups} groups with {taken.offsets} committed offsets taken in"
+    if taken.left_out:
+        text += f", {taken.left_out} offsets of partitions that are not here left out"
+    return text

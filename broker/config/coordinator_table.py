@@ -287,21 +287,33 @@ COORDINATOR_TABLE = (
     ),
     Setting("offsets.load.buffer.size", INT, 5 * 2**20, "Bytes read at a time; accepted.", at_least(1)),
     Setting(
+        "barnabas.offsets.topic.enable",
+        BOOLEAN,
+        True,
+        "Whether __consumer_offsets gets a copy of all groups and their offsets, for programs that read them there.",
+    ),
+    Setting(
         "offsets.topic.replication.factor",
         SHORT,
         3,
-        "Replicas of Kafka's offsets topic; offsets live in the catalog here, so accepted.",
+        "Replicas of __consumer_offsets; there is one, so accepted.",
         at_least(1),
     ),
-    Setting("offsets.topic.num.partitions", INT, 50, "Partitions of Kafka's offsets topic; accepted.", at_least(1)),
+    Setting("offsets.topic.num.partitions", INT, 50, "Partitions of __consumer_offsets.", at_least(1)),
     Setting(
         "offsets.topic.segment.bytes",
         INT,
         100 * 2**20,
-        "Segment size of Kafka's offsets topic; accepted.",
+        "Segment size of __consumer_offsets.",
         at_least(1),
     ),
-    Setting("offsets.topic.compression.codec", INT, 0, "Codec number of Kafka's offsets topic; accepted."),
+    Setting(
+        "offsets.topic.compression.codec",
+        INT,
+        0,
+        "Codec of what is written to __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.",
+        between(0, 4),
+    ),
     # Transactions and producers
     Setting(
         "transactional.id.expiration.ms",

@@ -4,7 +4,15 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from ...protocol.errors import ErrorCode
-from ...storage.catalog import Catalog, Change, GroupForgotten, GroupRemoved, GroupStored, OffsetsRemoved
+from ...storage.catalog import (
+    Catalog,
+    Change,
+    GroupForgotten,
+    GroupRemoved,
+    GroupStored,
+    OffsetsDecided,
+    OffsetsRemoved,
+)
 from ...storage.clock import Clock
 from ...storage.errors import CatalogError
 from ..errors import ApiError
@@ -386,6 +394,12 @@ class GroupCoordinator:
         if group_id not in self._consumer and (group is None or group.state is GroupState.DEAD):
             return [FetchedOffset(topic, partition) for topic, partition in partitions or ()]
         return self._offsets.fetch(group_id, partitions, require_stable)
+
+    def complete_transaction(self, producer_id: int, is_commit: bool, concerns: Callable[[str], bool]) -> None:
+        """Commit or forget what a transaction has prepared for the groups it ``concerns``. Raises CatalogError."""
+        group_ids = frozenset(filter(concerns, self._catalog.groups_pending(producer_id)))
+        if group_ids:
+            self._catalog.commit(OffsetsDecided(producer_id, is_commit, group_ids))
 
     def delete_offsets(self, group_id: str, partitions: Sequence[tuple[str, int]]) -> OffsetDeleteResult:
         """Forget offsets; those of a topic that a member is subscribed to stay."""

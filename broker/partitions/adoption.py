@@ -14,10 +14,12 @@ from ...storage.recovery import leader_epoch_in, producer_id_max_in
 from ...storage.segment import LOG_SUFFIX
 from ..config import BrokerConfig, TopicConfig
 from ..errors import ApiError
-from .partition import INTERNAL_TOPICS
+from ..offsets_topic.adoption import FoundGroups, Taken
+from .internal import CONSUMER_OFFSETS, TRANSACTION_STATE, creation_of
 from .topics import CLUSTER_METADATA_TOPIC, Topics
 
-KAFKAS_OWN = INTERNAL_TOPICS | {CLUSTER_METADATA_TOPIC, "__share_group_state"}
+# Of no use without the broker that wrote them.
+KAFKAS_OWN = {TRANSACTION_STATE, CLUSTER_METADATA_TOPIC, "__share_group_state"}
 
 
 # No coordinator gets as far as this; ids beyond are somebody's invention.
@@ -30,19 +32,22 @@ class Adopted(NamedTuple):
     """What became of the folders of one topic. ``problem``: why they are still not served, else empty.
 
     ``partitions``: how many were taken in; ``records``: from log start offsets to log end offsets, all of them.
+    ``groups``: what was taken out of __consumer_offsets, None for other topics.
     """
 
     topic: str
     partitions: int
     records: int
     problem: str
+    groups: Taken | None = None
 
 
 def adopt(data_dir: DataDir, clock: Clock) -> Iterator[Adopted]:
     """Make topics of the folders that belong to none, checking every batch; yield what became of each topic.
 
     The topics keep their ids. Their settings are not in the folders, so they keep their records until somebody says
-    what is to become of those. Raises CatalogError.
+    what is to become of those. __consumer_offsets comes last: groups and the offsets that they have committed for
+    topics that are there then are taken out of it. Raises CatalogError.
     """
     topics = Topics(data_dir.catalog, data_dir, BrokerConfig(), clock)
     found = [
@@ -51,15 +56,16 @@ def adopt(data_dir: DataDir, clock: Clock) -> Iterator[Adopted]:
         if ((known := topics.get(name)) is None or index >= len(known.partitions))
         and next(folder.glob(f"*{LOG_SUFFIX}"), None) is not None
     ]
-    for name, group in groupby(sorted(found), key=lambda item: item[0]):
+    found.sort(key=lambda item: (item[0] == CONSUMER_OFFSETS, *item))
+    for name, group in groupby(found, key=lambda item: item[0]):
         of_topic = {index: folder for _, index, folder in group}
         try:
-            yield _adopt(name, of_topic, topics, data_dir)
+            yield _adopt(name, of_topic, topics, data_dir, clock)
         except (ApiError, StorageError, OSError) as error:
             yield Adopted(name, 0, 0, str(error))
 
 
-def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir) -> Adopted:
+def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir, clock: Clock) -> Adopted:
     if name in KAFKAS_OWN:
         raise StorageError("Kafka's coordinators keep it for themselves")
     ids = {topic_id_in(folder) for folder in found.values()} - {None}
@@ -79,9 +85,11 @@ def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir)
         if topics.with_id(topic_id) is not None:
             raise StorageError("another topic has its id")
         epoch = max(leader_epoch_in(folder) for folder in found.values()) + 1
-        data_dir.catalog.commit(TopicCreated(StoredTopic(topic_id, name, count, epoch, KEEPS_ALL)))
+        settings = creation_of(name, BrokerConfig())[1] if name == CONSUMER_OFFSETS else KEEPS_ALL
+        data_dir.catalog.commit(TopicCreated(StoredTopic(topic_id, name, count, epoch, settings)))
     config = TopicConfig({}, BrokerConfig())
     records, offline = 0, 0
+    groups = FoundGroups()
     for index in sorted(found):
         try:
             log = data_dir.open_log(name, index, topic_id, config, is_sound=False)
@@ -89,4 +97,7 @@ def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir)
             offline += 1  # said by the data directory
         else:
             records += log.log_end_offset - log.log_start_offset
-    return Adopted(name, len(found), records, f"{offline} of them cannot be opened" if offline else "")
+            if name == CONSUMER_OFFSETS:
+                groups.read(log)
+    taken = groups.store(data_dir.catalog, clock.now_ms()) if name == CONSUMER_OFFSETS else None
+    return Adopted(name, len(found), records, f"{offline} of them cannot be opened" if offline else "", taken)

@@ -1,5 +1,6 @@
-"""Topics that Kafka keeps for its coordinators, and clients look for: made when Kafka would make them, and empty.
-What Kafka keeps in them is in the catalog."""
+"""Topics that Kafka keeps for its coordinators, and clients look for: made when Kafka would make them.
+
+What Kafka keeps in them is in the catalog; ``__consumer_offsets`` has a copy (see ``offsets_topic``)."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ def partition_for(group_id: str, partition_count: int) -> int:
     number = 0
     for unit in memoryview(group_id.encode("utf-16-le", "surrogatepass")).cast("H"):
         number = number * 31 + unit & 0xFFFFFFFF
-    return (number & 0x7FFFFFFF if number != 0x80000000 else 0) % partition_count
+    if number >= 2**31:  # negative in Java; the smallest number has no positive counterpart and counts as 0
+        number = (2**32 - number) % 2**31
+    return number % partition_count
 
 
 def ensure(name: str, topics: Topics, config: BrokerConfig) -> Topic:

@@ -23,11 +23,13 @@ from ...protocol.records import (
     stamp_append_time,
 )
 from ...storage.errors import LogOffline, OffsetNotInLog
+from ...storage.unwritten import UnwrittenLog
 from ..config import TopicConfig
 from ..errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from ...storage.log import Appended, LogSettings, PartitionLog, Slice
 
@@ -72,13 +74,19 @@ class GrowthWatcher(Protocol):
 
 
 class Partition:
-    """One partition. Its log is opened when it is first needed. ``is_durable``: see TopicConfig."""
+    """One partition. Its log is opened when it is first needed, and made when it is first written to.
+
+    ``unwritten``: returns the folder of a partition that was never written to, None when there may be records.
+    ``is_durable``: see TopicConfig.
+    """
 
     __slots__ = (
         "_log",
         "_offline",
         "_open",
         "_readable_before",
+        "_unwritten",
+        "_unwritten_log",
         "config",
         "index",
         "is_durable",
@@ -95,6 +103,7 @@ class Partition:
         leader_epoch: int,
         config: TopicConfig,
         open_log: Callable[[LogSettings], PartitionLog],
+        unwritten: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self.topic = topic
         self.index = index
@@ -103,7 +112,9 @@ class Partition:
         self.is_durable = config.is_durable
         self.watchers: set[GrowthWatcher] = set()
         self._open = open_log
+        self._unwritten = unwritten
         self._log: PartitionLog | None = None
+        self._unwritten_log: UnwrittenLog | None = None
         self._offline: LogOffline | None = None
         self._readable_before = 0
         self.is_gone = False
@@ -111,6 +122,16 @@ class Partition:
     @property
     def log(self) -> PartitionLog:
         """Raises LogOffline when the files cannot be used."""
+        if self._log is not None:
+            return self._log
+        if self._offline is None and self._unwritten_log is None and (folder := self._unwritten()) is not None:
+            self._unwritten_log = UnwrittenLog(folder, self._opened)
+        if self._offline is not None or self._unwritten_log is None:
+            return self._opened()
+        return self._unwritten_log
+
+    def _opened(self) -> PartitionLog:
+        """Open the log, or make it. Raises LogOffline."""
         if self._log is None:
             if self._offline is not None:
                 raise self._offline
@@ -120,6 +141,7 @@ class Partition:
                 if not error.may_pass:
                     self._offline = error
                 raise
+            self._unwritten_log = None
         return self._log
 
     @property
@@ -207,6 +229,15 @@ class Partition:
         if not self.is_durable:
             self.grew(len(marker))
         return written
+
+    def append_own(self, batch: bytearray, now_ms: int) -> None:
+        """Append a batch that the broker itself has made. Raises what ``PartitionLog.append`` raises."""
+        view = memoryview(batch)
+        if self.config.message_timestamp_type == "LogAppendTime":
+            stamp_append_time(view, 0, now_ms)
+        self.log.append(view, read_header(view), self.leader_epoch)
+        if self.watchers and not self.is_durable:
+            self.grew(len(batch))
 
     def grew(self, size_bytes: int) -> None:
         """Tell everybody who waits that there is more to read."""

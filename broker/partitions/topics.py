@@ -231,6 +231,7 @@ class Topics:
                 leader_epoch,
                 topic.config,
                 partial(self._open_log, topic, index),
+                partial(self._data_dir.unwritten, topic.name, index, topic.topic_id),
             )
             for index in indexes
         ]

@@ -308,6 +308,19 @@ class TransactionCoordinator:
 
     # Administration
 
+    def check_marker_epoch(self, producer_id: int, epoch: int, must_bump: bool) -> None:
+        """See that a marker, written by hand, is not of an earlier transaction of the producer than the present one.
+
+        ``must_bump``: see ``ProducerStates.check_marker``. Raises ApiError: INVALID_PRODUCER_EPOCH.
+        """
+        for transaction in self._transactions.values():
+            if transaction.producer_id != producer_id or transaction.state != TransactionState.ONGOING:
+                continue
+            if epoch < transaction.epoch or (must_bump and epoch == transaction.epoch):
+                raise ApiError(
+                    ErrorCode.INVALID_PRODUCER_EPOCH, f"the epoch is {transaction.epoch}, the marker has {epoch}"
+                )
+
     def describe(self, transactional_id: str) -> StoredTransaction:
         """Raises ApiError: INVALID_REQUEST, TRANSACTIONAL_ID_NOT_FOUND."""
         if not transactional_id:

@@ -18,7 +18,7 @@ from .batch import (
     stamp_append_time,
     verify,
 )
-from .builder import NO_TIMESTAMP, build_batch, recompress
+from .builder import NO_TIMESTAMP, build_batch, build_keyed_batch, recompress
 from .checksum import crc32c
 from .compression import DECOMPRESSED_BYTES_MAX, Codec, compress, decompress
 from .control import (
@@ -55,6 +55,7 @@ __all__ = [
     "UnsupportedCodec",
     "assign",
     "build_batch",
+    "build_keyed_batch",
     "compress",
     "control_type",
     "crc32c",

@@ -25,13 +25,27 @@ from .record import INT32_MAX, INT64_MAX, INT64_MIN
 from .varint import write_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from _typeshed import ReadableBuffer
 
     from .record import Record
 
 NO_TIMESTAMP = -1
+
+
+def _written(value: int) -> bytes:
+    out = bytearray()
+    write_varint(out, value)
+    return bytes(out)
+
+
+_VARINTS = [_written(value) for value in range(128)]
+_MINUS_ONE = _written(-1)
+
+
+def _varint(value: int) -> bytes:
+    return _VARINTS[value] if value < 128 else _written(value)
 
 
 def build_batch(
@@ -112,6 +126,31 @@ def build_batch(
     checksum = crc32c(memoryview(batch)[ATTRIBUTES_OFFSET:])
     batch[CRC_OFFSET:ATTRIBUTES_OFFSET] = checksum.to_bytes(4, "big")
     return bytes(batch)
+
+
+def build_keyed_batch(
+    pairs: Sequence[tuple[bytes, bytes | None]], timestamp: int, codec: Codec = Codec.NONE
+) -> bytearray:
+    """Return a batch of records from offset 0 on: ``pairs`` of keys and values, all of one time in ms, no headers.
+
+    As ``build_batch``, in half the time.
+    """
+    parts: list[bytes] = []
+    for delta, (key, value) in enumerate(pairs):
+        offset_delta, key_size = _varint(delta), _varint(len(key))
+        value_size = _MINUS_ONE if value is None else _varint(len(value))
+        content = value or b""
+        size = 3 + len(offset_delta) + len(key_size) + len(key) + len(value_size) + len(content)
+        # attributes and timestamp delta are 0, and there are 0 headers
+        parts += (_varint(size), b"\0\0", offset_delta, key_size, key, value_size, content, b"\0")
+    body = b"".join(parts)
+    payload = body if codec is Codec.NONE else compress(codec, body)
+    length, count = len(payload) + BATCH_OVERHEAD - LOG_OVERHEAD, len(pairs)
+    batch = bytearray(
+        HEADER.pack(0, length, -1, MAGIC, 0, codec, count - 1, timestamp, timestamp, -1, -1, -1, count) + payload
+    )
+    batch[CRC_OFFSET:ATTRIBUTES_OFFSET] = crc32c(memoryview(batch)[ATTRIBUTES_OFFSET:]).to_bytes(4, "big")
+    return batch
 
 
 def _write_record(out: bytearray, record: Record, offset_delta: int, timestamp_delta: int) -> None:

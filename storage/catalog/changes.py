@@ -3,7 +3,7 @@
 An owner of state decides, hands its changes to ``Catalog.commit`` (all of them or none), and then applies them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -281,10 +281,32 @@ class OffsetsPrepared(NamedTuple):
 
 
 class OffsetsDecided(NamedTuple):
-    """What was prepared for ``producer_id`` is committed, or forgotten."""
+    """What was prepared for ``producer_id`` is committed, or forgotten.
+
+    ``group_ids``: of which groups; None for all.
+    """
 
     producer_id: int
     is_commit: bool
+    group_ids: Collection[str] | None = None
+
+
+class Erased(NamedTuple):
+    """What went from the catalog with a change that does not name it: all of a group but its offsets, or less.
+
+    ``is_classic``, ``is_consumer``: whether there was a group of that kind. ``regexes``: expressions that nobody in
+    the group has any more.
+    """
+
+    group_id: str
+    is_classic: bool
+    is_consumer: bool
+    member_ids: Sequence[str]
+    regexes: Collection[str]
+
+
+# What follows from a change, in the form of changes.
+Consequence = OffsetsCommitted | OffsetsRemoved | Erased
 
 
 class TransactionStored(NamedTuple):

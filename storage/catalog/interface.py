@@ -1,12 +1,13 @@
 """What a catalog can do, whichever database it lives in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ..sync_job import SyncJob
 from .changes import (
     Change,
     CommittedOffset,
+    Consequence,
     ConsumerMember,
     Partitions,
     QuotaEntity,
@@ -23,7 +24,12 @@ class Catalog(Protocol):
 
     Reads see every earlier ``commit``. A commit survives the death of the process at once; whether it survives
     the death of the machine is known after ``sync``.
+
+    ``on_commit`` is called after each commit with its changes, each followed by what follows from it; it must not
+    raise.
     """
+
+    on_commit: Callable[[Sequence[Change | Consequence]], None] | None
 
     def commit(self, *changes: Change) -> None:
         """Make all ``changes`` or none. Raises CatalogError when the database refuses (a full disk, say)."""
@@ -83,16 +89,33 @@ class Catalog(Protocol):
         """Return how often the levels of features were changed, and the levels of those that were."""
         ...
 
-    def groups(self) -> Sequence[StoredGroup]:
-        """Return all groups, by id."""
+    def groups(self, group_id: str | None = None) -> Sequence[StoredGroup]:
+        """Return all groups, by id, or the one with ``group_id`` if there is one."""
         ...
 
-    def consumer_groups(self) -> Sequence[StoredConsumerGroup]:
-        """Return all consumer groups, by id."""
+    def consumer_groups(self, group_id: str | None = None) -> Sequence[StoredConsumerGroup]:
+        """Return all consumer groups, by id; see ``groups``."""
         ...
 
-    def consumer_members(self) -> Sequence[tuple[str, ConsumerMember, Partitions]]:
-        """Return all members of consumer groups: group id, member, target."""
+    def consumer_members(self, group_id: str | None = None) -> Sequence[tuple[str, ConsumerMember, Partitions]]:
+        """Return all members of consumer groups, or of one: group id, member, target."""
+        ...
+
+    def group_ids(self) -> Sequence[str]:
+        """Return the ids of all groups, and of what has committed offsets without being one."""
+        ...
+
+    def groups_pending(self, producer_id: int) -> Sequence[str]:
+        """Return the groups for which the transaction of a producer has prepared offsets."""
+        ...
+
+    @property
+    def copied_to(self) -> str:
+        """Where all groups and offsets stand a second time, as the last ``note_copied_to`` said; else empty."""
+        ...
+
+    def note_copied_to(self, place: str) -> None:
+        """Raises CatalogError."""
         ...
 
     def offsets(self, group_id: str) -> Sequence[CommittedOffset]:

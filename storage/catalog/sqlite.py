@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..sync_job import SyncJob
 from .changes import (
     Change,
     CommittedOffset,
+    Consequence,
     ConsumerMember,
     GroupMember,
     Partitions,
@@ -121,6 +122,7 @@ class SqliteCatalog:
         self._failure: OSError | None = None
         # Whether no other connection is let in. SQLite then needs no memory that is shared through a mapped file.
         self._is_exclusive = False
+        self.on_commit: Callable[[Sequence[Change | Consequence]], None] | None = None
         try:
             try:
                 self._open(clock, cluster_id)
@@ -170,8 +172,11 @@ class SqliteCatalog:
         try:
             db.execute("BEGIN IMMEDIATE")
             try:
+                made: list[Change | Consequence] = []
                 for change in changes:
-                    WRITERS[type(change)](db, change)
+                    made.append(change)
+                    if (more := WRITERS[type(change)](db, change)) is not None:
+                        made += more
                 db.execute("COMMIT")
                 self._commits += 1
                 self.revision += 1
@@ -180,6 +185,8 @@ class SqliteCatalog:
                 raise
         except sqlite3.Error as error:
             raise CatalogError(f"the catalog {self._path} refused a commit: {error}") from error
+        if self.on_commit is not None:
+            self.on_commit(made)
 
     def _check_usable(self) -> None:
         if self._failure is not None:
@@ -258,6 +265,17 @@ class SqliteCatalog:
         ((value,),) = self._rows("SELECT value FROM meta WHERE name = 'cluster_id'")
         return str(value)
 
+    @property
+    def copied_to(self) -> str:
+        rows = self._rows("SELECT value FROM meta WHERE name = 'copied_to'")
+        return str(rows[0][0]) if rows else ""
+
+    def note_copied_to(self, place: str) -> None:
+        try:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('copied_to', ?)", (place,))
+        except sqlite3.Error as error:
+            raise CatalogError(f"the catalog {self._path} was not changed: {error}") from error
+
     def skip_producer_ids(self, largest: int) -> None:
         self._check_usable()
         try:
@@ -305,24 +323,35 @@ class SqliteCatalog:
         epoch, levels = json.loads(rows[0][0])
         return epoch, levels
 
-    def groups(self) -> list[StoredGroup]:
+    def groups(self, group_id: str | None = None) -> list[StoredGroup]:
         members: dict[str, list[GroupMember]] = {}
-        for group_id, *row in self._rows("SELECT * FROM group_members ORDER BY group_id, member_id"):
-            members.setdefault(group_id, []).append(GroupMember(*row))
-        rows = self._rows("SELECT * FROM groups ORDER BY group_id")
+        for owner, *row in self._of_group("group_members", group_id, "group_id, member_id"):
+            members.setdefault(owner, []).append(GroupMember(*row))
+        rows = self._of_group("groups", group_id, "group_id")
         return [StoredGroup._make((*row, members.get(row[0], []))) for row in rows]
 
-    def consumer_groups(self) -> list[StoredConsumerGroup]:
+    def consumer_groups(self, group_id: str | None = None) -> list[StoredConsumerGroup]:
         return [
             StoredConsumerGroup._make((*row[:4], resolved(row[4]), row[5]))
-            for row in self._rows("SELECT * FROM consumer_groups ORDER BY group_id")
+            for row in self._of_group("consumer_groups", group_id, "group_id")
         ]
 
-    def consumer_members(self) -> list[tuple[str, ConsumerMember, Partitions]]:
+    def consumer_members(self, group_id: str | None = None) -> list[tuple[str, ConsumerMember, Partitions]]:
         return [
             (row[0], consumer_member(row[1:16]), partitions(row[16]))
-            for row in self._rows("SELECT * FROM consumer_members ORDER BY group_id, member_id")
+            for row in self._of_group("consumer_members", group_id, "group_id, member_id")
         ]
+
+    def _of_group(self, table: str, group_id: str | None, order: str) -> list[Any]:
+        """Return rows of one group, or of all of them."""
+        if group_id is None:
+            return self._rows(f"SELECT * FROM {table} ORDER BY {order}")
+        return self._rows(f"SELECT * FROM {table} WHERE group_id = ? ORDER BY {order}", (group_id,))
+
+    def group_ids(self) -> list[str]:
+        tables = ("groups", "consumer_groups", "offsets")
+        rows = self._rows(" UNION ".join(f"SELECT group_id FROM {table}" for table in tables))
+        return [group_id for (group_id,) in rows]
 
     def offsets(self, group_id: str) -> list[CommittedOffset]:
         rows = self._rows(f"SELECT {OFFSET_COLUMNS} FROM offsets WHERE group_id = ?", (group_id,))
@@ -337,6 +366,10 @@ class SqliteCatalog:
 
     def groups_with_offsets(self) -> list[str]:
         rows = self._rows("SELECT group_id FROM offsets UNION SELECT group_id FROM pending_offsets")
+        return [group_id for (group_id,) in rows]
+
+    def groups_pending(self, producer_id: int) -> list[str]:
+        rows = self._rows("SELECT DISTINCT group_id FROM pending_offsets WHERE producer_id = ?", (producer_id,))
         return [group_id for (group_id,) in rows]
 
     def pending_offsets(self, group_id: str) -> list[tuple[str, int]]:

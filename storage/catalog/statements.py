@@ -1,18 +1,25 @@
-"""The SQL of every change, and rows of the catalog as values."""
+"""The SQL of every change, and rows of the catalog as values.
+
+A writer returns what follows from its change beyond what the change says.
+"""
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from .changes import (
     Change,
     ClassicMember,
+    CommittedOffset,
+    Consequence,
     ConsumerGroupStored,
     ConsumerMember,
     ConsumerMembersRemoved,
     ConsumerMembersStored,
     CoordinatorEpochRaised,
+    Erased,
     FeaturesFinalized,
     GroupForgotten,
     GroupRemoved,
@@ -48,10 +55,17 @@ def _create_topic(db: sqlite3.Connection, change: TopicCreated) -> None:
     )
 
 
-def _remove_topic(db: sqlite3.Connection, change: TopicRemoved) -> None:
+def _remove_topic(db: sqlite3.Connection, change: TopicRemoved) -> Iterable[Consequence]:
     db.execute("DELETE FROM topics WHERE name = ?", change)
-    for table in ("offsets", "pending_offsets"):
-        db.execute(f"DELETE FROM {table} WHERE topic = ?", change)
+    db.execute("DELETE FROM pending_offsets WHERE topic = ?", change)
+    gone = db.execute("DELETE FROM offsets WHERE topic = ? RETURNING group_id, topic, partition", change).fetchall()
+    return _removed(gone)
+
+
+def _removed(rows: Iterable[tuple[str, str, int]]) -> list[Consequence]:
+    """``rows``: group id, topic and partition of each offset that went."""
+    by_group = groupby(sorted(rows), key=lambda row: row[0])
+    return [OffsetsRemoved(group_id, [row[1:] for row in group]) for group_id, group in by_group]
 
 
 def _configure_topic(db: sqlite3.Connection, change: TopicConfigured) -> None:
@@ -105,22 +119,37 @@ def _store_group(db: sqlite3.Connection, change: GroupStored) -> None:
     )
 
 
-def _remove_group(db: sqlite3.Connection, change: GroupRemoved) -> None:
-    _forget_group(db, GroupForgotten(change.group_id))
-    for table in ("offsets", "pending_offsets"):
-        db.execute(f"DELETE FROM {table} WHERE group_id = ?", change)
+def _remove_group(db: sqlite3.Connection, change: GroupRemoved) -> Iterable[Consequence]:
+    forgotten = _forget_group(db, GroupForgotten(change.group_id))
+    db.execute("DELETE FROM pending_offsets WHERE group_id = ?", change)
+    gone = db.execute(
+        "DELETE FROM offsets WHERE group_id = ? RETURNING group_id, topic, partition", change
+    ).fetchall()
+    return [*_removed(gone), *forgotten]
 
 
-def _forget_group(db: sqlite3.Connection, change: GroupForgotten) -> None:
-    for table in ("groups", "group_members", "consumer_groups", "consumer_members"):
-        db.execute(f"DELETE FROM {table} WHERE group_id = ?", change)
+def _forget_group(db: sqlite3.Connection, change: GroupForgotten) -> Iterable[Consequence]:
+    def delete(table: str, column: str) -> list[tuple[str]]:
+        return db.execute(f"DELETE FROM {table} WHERE group_id = ? RETURNING {column}", change).fetchall()
+
+    db.execute("DELETE FROM group_members WHERE group_id = ?", change)
+    classic, consumer = delete("groups", "group_id"), delete("consumer_groups", "resolved")
+    member_ids = [member_id for (member_id,) in delete("consumer_members", "member_id")]
+    return [Erased(change.group_id, bool(classic), bool(consumer), member_ids, _regexes(consumer))]
 
 
-def _store_consumer_group(db: sqlite3.Connection, change: ConsumerGroupStored) -> None:
+def _store_consumer_group(db: sqlite3.Connection, change: ConsumerGroupStored) -> Iterable[Consequence]:
     group = change.group
-    resolved = json.dumps({regex: sorted(names) for regex, names in group.resolved.items()})
-    row = (*group[:4], resolved, group.empty_since_ms)
+    before = db.execute("SELECT resolved FROM consumer_groups WHERE group_id = ?", group[:1]).fetchall()
+    encoded = json.dumps({regex: sorted(names) for regex, names in group.resolved.items()})
+    row = (*group[:4], encoded, group.empty_since_ms)
     db.execute("INSERT OR REPLACE INTO consumer_groups VALUES (?, ?, ?, ?, ?, ?)", row)
+    gone = _regexes(before) - group.resolved.keys()
+    return [Erased(group.group_id, False, False, (), gone)] if gone else ()
+
+
+def _regexes(rows: Iterable[tuple[str]]) -> set[str]:
+    return {regex for (text,) in rows for regex in resolved(text)}
 
 
 def _store_consumer_members(db: sqlite3.Connection, change: ConsumerMembersStored) -> None:
@@ -210,14 +239,24 @@ def _prepare_offsets(db: sqlite3.Connection, change: OffsetsPrepared) -> None:
     )
 
 
-def _decide_offsets(db: sqlite3.Connection, change: OffsetsDecided) -> None:
-    if change.is_commit:
-        db.execute(
-            f"INSERT OR REPLACE INTO offsets (group_id, {OFFSET_COLUMNS})"
-            f" SELECT group_id, {OFFSET_COLUMNS} FROM pending_offsets WHERE producer_id = ?",
-            (change.producer_id,),
-        )
-    db.execute("DELETE FROM pending_offsets WHERE producer_id = ?", (change.producer_id,))
+def _decide_offsets(db: sqlite3.Connection, change: OffsetsDecided) -> Iterable[Consequence]:
+    pending = f"SELECT group_id, {OFFSET_COLUMNS} FROM pending_offsets WHERE producer_id = ?"
+    rows = db.execute(f"{pending} ORDER BY group_id", (change.producer_id,)).fetchall()
+    wanted = change.group_ids
+    decided = [row for row in rows if wanted is None or row[0] in wanted]
+    db.executemany(
+        "DELETE FROM pending_offsets WHERE producer_id = ? AND group_id = ? AND topic = ? AND partition = ?",
+        [(change.producer_id, *row[:3]) for row in decided],
+    )
+    if not change.is_commit:
+        return ()
+    committed = [
+        OffsetsCommitted(group_id, [CommittedOffset(*row[1:]) for row in group])
+        for group_id, group in groupby(decided, key=lambda row: row[0])
+    ]
+    for each in committed:
+        _commit_offsets(db, each)
+    return committed
 
 
 def _store_transaction(db: sqlite3.Connection, change: TransactionStored) -> None:
@@ -248,7 +287,7 @@ def transaction(row: Sequence[Any]) -> StoredTransaction:
     return StoredTransaction(**encoded)
 
 
-WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], None]] = {
+WRITERS: dict[type[Change], Callable[[sqlite3.Connection, Any], Iterable[Consequence] | None]] = {
     TopicCreated: _create_topic,
     TopicRemoved: _remove_topic,
     TopicConfigured: _configure_topic,

@@ -24,7 +24,7 @@ TOPICS = ("short", *CODECS, "plain", "append-time", "compacted", "transactional"
 LEFT_OPEN = "left-open"
 NOWHERE = (-1, -1)
 STATES = ("stopped", "killed")
-INTERNAL = ("__cluster_metadata", "__consumer_offsets", "__transaction_state")
+INTERNAL = ("__cluster_metadata", "__transaction_state")
 
 
 class Known(NamedTuple):

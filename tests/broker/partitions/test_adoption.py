@@ -126,7 +126,7 @@ def test_what_cannot_be_a_topic_is_left(tmp_path: Path, folders: tuple[Topic, Pa
     _, source = folders
     data_dir = tmp_path / "data"
     copy(source, data_dir, "orders-0")
-    (data_dir / "orders-0").rename(data_dir / "__consumer_offsets-0")
+    (data_dir / "orders-0").rename(data_dir / "__transaction_state-0")
     adopted = run(data_dir)
     assert (adopted.returncode, adopted.stdout.count(": left: ")) == (0, 1)
     copy(source, data_dir, "orders-0")
