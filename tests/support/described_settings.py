@@ -6,8 +6,6 @@ differs on purpose.
 
 from typing import Any
 
-from barnabas.broker.config.table import BROKER_SETTINGS
-
 from .answers import refusals
 from .calls import (
     BROKER,
@@ -113,11 +111,10 @@ _FIXED = ("listeners", "advertised.listeners", "listener.security.protocol.map")
 
 _ADDRESS = "the addresses of the test's brokers differ"
 _AFTERWARDS = "once anything is changed, Kafka shows another value than the one in its synonyms"
-# What differs on purpose, by resource and setting, with the reason.
+# What differs on purpose, by resource and setting, with the reason. Settings of Barnabas' own are left out, too.
 DIFFERS = {
     "broker": {
         "advertised.listeners": f"{_ADDRESS}; here it may be changed while the broker runs",
-        **{name: "a setting of Barnabas" for name in BROKER_SETTINGS if name.startswith("barnabas.")},
         "broker.id": "it is 1 where nothing is given, for nobody has to give a node.id",
         "controller.listener.names": "Kafka demands a name; nothing is given here",
         "controller.quorum.bootstrap.servers": "Kafka demands an address; nothing is given here",
@@ -189,17 +186,21 @@ def _set_what_is_set(wire: Wire, settings: dict[str, Row]) -> dict[str, list[lis
     """Set each setting of the broker that has a value to this value, here and for all brokers."""
     refused = {}
     for name, (value, *_) in settings.items():
-        if value is not None and name not in _FIXED and name not in DIFFERS["broker"]:
+        if value is not None and name not in _FIXED and not _differs("broker", name):
             answers = [wire.call(increments(BROKER, broker, (name, SET, value)), 1) for broker in ("1", "")]
             refused[name] = [[list(refusal) for refusal in refusals(answer)] for answer in answers]
     return refused
+
+
+def _differs(title: str, name: str) -> bool:
+    return name in DIFFERS.get(title, {}) or name.startswith("barnabas.")
 
 
 def without_differences(collected: dict[str, Any]) -> dict[str, Any]:
     """Return what has to be the same for both brokers."""
     return {
         part: {
-            title: {name: row for name, row in settings.items() if name not in DIFFERS.get(title, {})}
+            title: {name: row for name, row in settings.items() if not _differs(title, name)}
             for title, settings in content.items()
         }
         for part, content in collected.items()
