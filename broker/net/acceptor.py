@@ -62,7 +62,10 @@ class Acceptor:
         self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(max(ACCEPTS_PER_TURN, len(self._shared.connections) // ACCEPTS_PER_TURN_SHARE)):
+        accepts = max(ACCEPTS_PER_TURN, len(self._shared.connections) // ACCEPTS_PER_TURN_SHARE)
+        # One is accepted in any case, to be refused: it takes a descriptor until then, and many would take those of
+        # partitions.
+        for _ in range(min(accepts, max(1, self._shared.vacancies - len(self._taking)))):
             try:
                 accepted, _ = self._socket.accept()
             except BlockingIOError:

@@ -76,6 +76,11 @@ class Shared:
         self.connections.add(connection)
         return ""
 
+    @property
+    def vacancies(self) -> int:
+        """Return for how many more connections there are descriptors."""
+        return self._descriptors_max - len(self.connections)
+
     def _count(self) -> Counter[str]:
         return Counter(connection.session.client_host for connection in self.connections)
 
