@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from support.apache_kafka import ApacheKafka
-from support.calls import Topic, committed_offset, wait_until
+from support.calls import wait_until
 from support.group_calls import COMMITTED, PARTITIONS, Shown, committed, dumped, formatted, make_groups
 from support.moved_folders import adopt, check, copy, replace
 from support.offsets_topic import TOPIC, find_coordinator, offsets
 from support.process import running
 from support.wire import Wire
+
+from barnabas.protocol.messages.group_offsets import OffsetFetchRequest, OffsetFetchRequestTopic
 
 OFFSETS_PARTITIONS = 5
 SETTINGS = ("-c", f"offsets.topic.num.partitions={OFFSETS_PARTITIONS}", "-c", "node.id=1")
@@ -121,13 +123,12 @@ def _is_found(wire: Wire) -> bool:
 
 def _committed(wire: Wire) -> dict[str, dict[tuple[str, int], int]]:
     """Return what the groups have committed; nothing while Kafka loads them."""
-    topic = Topic("t", bytes(16))
-    found = {
-        (group, index): committed_offset(wire, group, topic, index)
-        for group in COMMITTED
-        for index in range(PARTITIONS)
-    }
-    return {
-        group: {("t", index): found[group, index] for index in range(PARTITIONS) if found[group, index] >= 0}
-        for group in COMMITTED
-    }
+    asked = [OffsetFetchRequestTopic(name="t", partition_indexes=list(range(PARTITIONS)))]
+    found: dict[str, dict[tuple[str, int], int]] = {}
+    for group in COMMITTED:
+        topics = wire.call(OffsetFetchRequest(group_id=group, topics=asked), 7).topics
+        offsets = {
+            ("t", each.partition_index): each.committed_offset for topic in topics for each in topic.partitions
+        }
+        found[group] = {partition: offset for partition, offset in offsets.items() if offset >= 0}
+    return found

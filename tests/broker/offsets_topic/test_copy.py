@@ -42,7 +42,14 @@ from barnabas.protocol.messages.offset_delete import (
     OffsetDeleteRequestPartition,
     OffsetDeleteRequestTopic,
 )
+from barnabas.protocol.messages.producer_ids import InitProducerIdRequest
 from barnabas.protocol.messages.topics import DeleteTopicsRequest, DeleteTopicState
+from barnabas.protocol.messages.transaction_offsets import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
+)
+from barnabas.protocol.messages.transactions import EndTxnRequest
 
 SETTINGS = ("-c", "offsets.topic.num.partitions=3", "-c", "group.initial.rebalance.delay.ms=0")
 
@@ -257,3 +264,26 @@ def test_a_commit_counts_though_kafkas_format_has_no_place_for_it(tmp_path: Path
         assert offsets(wire, "group") == {}
         assert committed_offset(wire, "group", topic) == 1
     assert "Traceback" not in broker.log.read_text()
+
+
+@pytest.mark.parametrize("is_commit", [True, False])
+def test_offsets_of_a_transaction_are_written_when_it_is_committed(
+    wire: Wire, topic: Topic, group: str, is_commit: bool
+) -> None:
+    transactional_id = fresh("transactional")
+    given = wire.call(InitProducerIdRequest(transactional_id=transactional_id, transaction_timeout_ms=60_000), 5)
+    identity = {
+        "transactional_id": transactional_id,
+        "producer_id": given.producer_id,
+        "producer_epoch": given.producer_epoch,
+    }
+    partition = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=5, committed_metadata="")
+    asked = [TxnOffsetCommitRequestTopic(name=topic.name, partitions=[partition])]
+    request = TxnOffsetCommitRequest(**identity, group_id=group, member_id="", generation_id=-1, topics=asked)
+    assert wire.call(request, 5).topics[0].partitions[0].error_code == 0
+    commit(wire, group, topic, (1, 6))
+    wait_for_offsets(wire, group, {(topic.name, 1): 6})
+    assert wire.call(EndTxnRequest(**identity, committed=is_commit), 5).error_code == 0
+    commit(wire, group, topic, (2, 7))
+    expected = {(topic.name, 1): 6, (topic.name, 2): 7} | ({(topic.name, 0): 5} if is_commit else {})
+    wait_for_offsets(wire, group, expected)

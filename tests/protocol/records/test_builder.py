@@ -17,6 +17,7 @@ from barnabas.protocol.records import (
     Record,
     TimestampType,
     build_batch,
+    build_keyed_batch,
     decompress,
     outlines,
     read_header,
@@ -204,3 +205,11 @@ def test_a_batch_can_be_given_another_codec_and_nothing_else_changes(source: Cod
     assert header._replace(batch_length=0, crc=0, attributes=0) == read_header(batch)._replace(
         batch_length=0, crc=0, attributes=0
     )
+
+
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP])
+@pytest.mark.parametrize("sizes", [[0], [1, 2], [62, 63, 64, 127, 128, 129], [5_000, 0], [1] * 300])
+def test_a_keyed_batch_is_what_build_batch_makes_of_its_records(codec: Codec, sizes: list[int]) -> None:
+    pairs = [(bytes(size), None if size == 1 else b"v" * size) for size in sizes]
+    expected = build_batch([Record(at, 1234, *pair) for at, pair in enumerate(pairs)], codec=codec)
+    assert bytes(build_keyed_batch(pairs, 1234, codec)) == expected
