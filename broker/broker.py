@@ -203,7 +203,7 @@ class Broker:
         self._open_all()
         if self.data_dir.logs:
             logger.info(
-                "it was not stopped cleanly: checked %d partitions, %d bytes, in %.1f s",
+                "the last stop was not clean: checked %d partitions, %d bytes, in %.1f s",
                 len(self.data_dir.logs),
                 sum(log.size_bytes for log in self.data_dir.logs.values()),
                 self.clock.monotonic() - began,

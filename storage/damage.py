@@ -41,12 +41,12 @@ def cut(segment: Segment, damage: Damage, end: int, later: list[Segment], known_
         kept = _unused_name(name)
         _copy_out(segment, damage.position, kept)
         logger.error(
-            "%s is damaged at position %d (%s): cut there, the %d bytes from there on are kept in %s%s",
+            "%s is damaged at position %d (%s): cut it there; the %d bytes from there on are kept in %s%s",
             name, damage.position, damage.reason, lost, kept,
             f", {len(later)} more segments in *{DAMAGED_SUFFIX}" if later else "",
         )  # fmt: skip
     else:
-        logger.warning("%s: cut %d bytes off its end, a batch that was not wholly written", name, lost)
+        logger.warning("%s: cut %d bytes off its end, an incomplete batch that was not acknowledged", name, lost)
     put_aside(later)
     segment.truncate(damage.position)
 

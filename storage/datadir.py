@@ -207,7 +207,7 @@ class DataDir:
             raise LogOffline(f"{folder.name}: {error}", may_pass) from error
         if self._has_complained:
             self._has_complained = False
-            logger.info("partitions can be opened again, %s for one", folder.name)
+            logger.info("partitions can be opened again (%s is open)", folder.name)
         self.logs[topic, partition] = log
         log.key = topic_id, partition
         self._by_key[log.key] = log
@@ -244,7 +244,7 @@ class DataDir:
             logger.warning("%s belongs to another topic: moved to %s", folder, aside.name)
             files.rename(folder, aside)
         elif metadata.exists():
-            logger.warning("%s does not say whose it is: taking it for the topic's", metadata)
+            logger.warning("%s names no topic id; the topic of this name takes the folder", metadata)
         self.presence.check()  # no folder may be made in another directory
         files.make_directory(folder)
         files.replace(metadata, f"version: 0\ntopic_id: {encode_id(topic_id)}\n".encode())

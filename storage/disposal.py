@@ -60,7 +60,7 @@ class Disposal:
                 if taken:
                     self._write_log_starts()
             except OSError as error:  # a full disk needs what goes here; the oldest goes first, so no hole is left
-                logger.warning("cannot write where logs begin: %s", error)
+                logger.warning("cannot write the log start offsets: %s", error)
             for log, segments in taken:
                 try:
                     log.put_aside(segments)

@@ -204,7 +204,7 @@ class Flusher:
                 kernel = files.async_syncs()
                 self._loop.add_reader(kernel.told, self._take_note)
             except OSError as error:
-                logger.info("syncs are not done by the kernel: %s", error)
+                logger.info("the kernel does not sync in the background, threads do: %s", error)
                 self._loop = None
             else:
                 self._kernel = kernel
@@ -262,7 +262,7 @@ def _told(job: SyncJob | None, failure: Exception | None, waiting: list[Done]) -
         try:
             job.finish()
         except Exception as error:
-            logger.exception("a sync could not be finished")
+            logger.exception("cannot finish a sync")
             outcome = error
     elif job is not None and isinstance(failure, OSError):
         outcome = job.fail(failure)
@@ -274,4 +274,4 @@ def _tell_all(waiting: list[Done], outcome: Exception | None) -> None:
         try:
             done(outcome)
         except Exception:  # the others wait all the same
-            logger.exception("who waited for a sync failed")
+            logger.exception("a callback failed after a sync")

@@ -133,7 +133,7 @@ class Journal:
         def work() -> None:
             space = os.statvfs(self._directory)
             if space.f_bavail * space.f_frsize < SPACE_MIN_FACTOR * FILE_BYTES:
-                raise OSError(errno.ENOSPC, "there is not much space on the disk")
+                raise OSError(errno.ENOSPC, "too little free space on the disk")
             zeros = memoryview(bytes(2**20))
             self.remove()
             for name in FILE_NAMES:
@@ -147,7 +147,7 @@ class Journal:
             self._descriptors = made
 
         def fail(error: OSError) -> StorageError:
-            logger.warning("there is no journal, each log is synced by itself: %s", error)
+            logger.warning("no journal, each log is synced by itself: %s", error)
             _close_all(made)
             with suppress(OSError):
                 self.remove()

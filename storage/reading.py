@@ -1,5 +1,6 @@
 """The half of a log that reads: finding batches by offset and by timestamp, and what was aborted among them."""
 
+import errno
 import logging
 from bisect import bisect_right
 from collections.abc import Container
@@ -56,17 +57,20 @@ class ReadableLog:
             if now_s - self._complained_s > COMPLAINT_INTERVAL_S:  # clients try again and again
                 self._complained_s = now_s
                 self._failed_at = self.log_end_offset
-                logger.error("cannot use %s for now: %s", self.directory, error)
+                fault = "disk full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+                logger.error(
+                    "%s: %s; producers get KAFKA_STORAGE_ERROR until this is over", self.directory.name, fault
+                )
         else:
             self.offline = reason
-            logger.error("partition %s is offline until the next start: %s", self.directory, error)
+            logger.error("partition %s is offline until the next start: %s", self.directory.name, error)
         return LogOffline(reason)
 
     def tell_recovery(self) -> None:
         """Say that the files can be used again, when records have come since they could not."""
         if self._failed_at is not None and self.log_end_offset > self._failed_at:
             self._failed_at = None
-            logger.info("%s takes records again", self.directory)
+            logger.info("%s takes records again", self.directory.name)
 
     def _end_of_read(self, at: int, offset: int, size_bytes: int) -> int:
         """Return the offset behind the batches that ``read`` found from the segment number ``at`` on."""

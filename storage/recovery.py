@@ -106,7 +106,7 @@ def open_log(
     end = _end_of(segments[-1]) if recovery_point is None else None
     if end is None:
         if recovery_point is None:
-            logger.warning("%s was said to be closed cleanly and is not: checking all of it", directory)
+            logger.warning("%s is marked as cleanly closed but fails its check; verifying all of it", directory)
         recovery_point = recovery_point or 0
         end = _recover(segments, recovery_point, bounds, redo or Redo())
     loss = ""
@@ -245,7 +245,7 @@ def _recover(segments: list[Segment], recovery_point: int, bounds: _Bounds, redo
         segment = segments[number]
         if segment.base_offset < end or segment.base_offset > max(end, bounds.gaps_end):
             logger.error(
-                "%s does not begin at offset %d, where its predecessor ends: it and what follows is kept in *%s",
+                "%s does not begin at offset %d, where the segment before it ends; this and later ones are in *%s",
                 segment.path(LOG_SUFFIX), end, DAMAGED_SUFFIX,
             )  # fmt: skip
             put_aside(segments[number:])
@@ -287,7 +287,7 @@ def _write_again(segment: Segment, checked: _Checked, limit: int, redo: Redo) ->
         return None
     segment.size = max(segment.size, position)
     segment.file.forget_map()
-    logger.info("%s: %d bytes were lost, and written again", segment.path(LOG_SUFFIX), position - start)
+    logger.info("%s: restored %d lost bytes from the journal", segment.path(LOG_SUFFIX), position - start)
     return start
 
 
@@ -308,7 +308,7 @@ def _check(segment: Segment, start: int, expected_offset: int, epoch: int, bound
         segment.note(position, header.size_bytes, header.last_offset, header.max_timestamp, INDEX_INTERVAL_BYTES)
         end = expected_offset = header.next_offset
     if gap is not None:
-        logger.warning("%s: no record has offset %d; only compaction leaves gaps", segment.path(LOG_SUFFIX), gap)
+        logger.warning("%s: offset %d is missing; only compaction leaves gaps", segment.path(LOG_SUFFIX), gap)
     return _Checked(end, epoch, None)
 
 

@@ -63,7 +63,7 @@ def complete_interrupted(directory: Path) -> None:
         _take_place(swap, replaced)
         for segment in replaced:
             segment.unlink()
-        logger.info("%s: completed a compaction that was interrupted", swap.path(LOG_SUFFIX))
+        logger.info("%s: completed an interrupted compaction", swap.path(LOG_SUFFIX))
     for left in directory.glob(f"*{SWAP_MARK}"):
         files.rename(left, left.with_suffix(""))  # the log has its name already
 

@@ -284,7 +284,7 @@ def _command(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, st
         case [("check" | "adopt") as command, *rest]:
             parser.error(f"{command} needs one DATA_DIR, not {len(rest)}")
         case ["dump" | "settings" as command, *_]:
-            parser.error(f"{command} stands before everything else")
+            parser.error(f"{command} must be the first argument")
         case [command, *_]:
             parser.error(f"no such command: {command!r}")
     raise AssertionError(words)

@@ -127,7 +127,7 @@ class GroupCoordinator:
             for consumer_group in list(self._consumer):
                 self._expire_consumer(consumer_group, retention_ms, now_ms)
         except CatalogError as refusal:
-            _log.warning("offsets could not be expired: %s", refusal)
+            _log.warning("cannot expire offsets: %s", refusal)
 
     def _expire_classic(self, group: Group, retention_ms: int, now_ms: int) -> None:
         offsets = self._catalog.offsets(group.group_id)
@@ -462,7 +462,7 @@ class GroupCoordinator:
             try:
                 self._catalog.commit(*map(GroupRemoved, doomed))
             except CatalogError as refusal:
-                _log.warning("groups %s could not be deleted: %s", doomed, refusal)
+                _log.warning("cannot delete groups %s: %s", doomed, refusal)
                 errors |= dict.fromkeys(doomed, ErrorCode.COORDINATOR_NOT_AVAILABLE)
             else:
                 for group_id in doomed:

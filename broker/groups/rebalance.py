@@ -76,7 +76,7 @@ class Rebalances:
         self._timers.cancel((group.group_id, "join"))
         for member in list(group.members.values()):
             if member.group_instance_id is None and member.member_id not in group.waiting_joins:
-                _log.info("group %s: member %s has not joined in time and is out", group.group_id, member.member_id)
+                _log.info("group %s: removed member %s, which did not join in time", group.group_id, member.member_id)
                 self.drop(group, member.member_id)
         if not group.members:
             return self._complete_empty(group)
@@ -100,16 +100,16 @@ class Rebalances:
         return ErrorCode.NONE
 
     def _complete_empty(self, group: Group) -> ErrorCode:
-        """Record that nobody is left. Those in the catalog's older generation would time out after a restart."""
+        """Record that the group has no members. Those in the catalog's older generation would time out after a restart."""
         now_ms = self._clock.now_ms()
         error = ErrorCode.NONE
         try:
             self._catalog.commit(GroupStored(group.stored_empty(now_ms)))
         except CatalogError as refusal:
-            _log.warning("group %s is empty, but that could not be stored: %s", group.group_id, refusal)
+            _log.warning("cannot store that group %s is empty: %s", group.group_id, refusal)
             error = ErrorCode.COORDINATOR_NOT_AVAILABLE
         group.begin_generation(now_ms)
-        _log.info("group %s: no members any more; %s", group.group_id, group.rebalance_reason)
+        _log.info("group %s has no members any more; %s", group.group_id, group.rebalance_reason)
         return error
 
     def _end_join_in(self, group: Group, delay_ms: int) -> None:
@@ -141,7 +141,7 @@ class Rebalances:
         try:
             self._catalog.commit(GroupStored(group.stored(assignments, now_ms)))
         except CatalogError as refusal:
-            _log.warning("the assignment of group %s could not be stored: %s", group.group_id, refusal)
+            _log.warning("cannot store the assignment of group %s: %s", group.group_id, refusal)
             self._propagate(group, {}, ErrorCode.COORDINATOR_NOT_AVAILABLE)
             self.prepare(group, "its assignment could not be stored")
             return
@@ -188,7 +188,7 @@ class Rebalances:
         waits = member_id in group.waiting_joins or member_id in group.waiting_syncs
         if waits and not group.members[member_id].is_new:
             return  # it cannot be heard while it waits; its answer begins the session anew
-        _log.info("group %s: the session of member %s has timed out", group.group_id, member_id)
+        _log.info("group %s: the session of member %s timed out", group.group_id, member_id)
         self.drop(group, member_id)
         self.prepare_or_complete(group, f"the session of {member_id} has timed out")
 

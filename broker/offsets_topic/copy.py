@@ -100,7 +100,7 @@ class OffsetsTopic:
         try:
             self.flush()
         except Exception:
-            logger.exception("%s was not written", CONSUMER_OFFSETS)
+            logger.exception("cannot write %s", CONSUMER_OFFSETS)
             for index in range(self._count):
                 self._fall_behind(index)
 
@@ -118,7 +118,7 @@ class OffsetsTopic:
             try:
                 written = records_of(change)
             except (ValueError, struct.error) as error:
-                self._complain("no record of %s stands in %s: %s", type(change).__name__, CONSUMER_OFFSETS, error)
+                self._complain("cannot write %s to %s: %s", type(change).__name__, CONSUMER_OFFSETS, error)
                 continue
             if written is not None:
                 group_id, of_group = written
@@ -134,7 +134,9 @@ class OffsetsTopic:
             for batch in _in_batches(records):
                 partition.append_own(build_keyed_batch(batch, now_ms, codec), now_ms)
         except (StorageError, UnsupportedCodec) as error:
-            self._complain("%s-%d gets no records for now: %s", CONSUMER_OFFSETS, partition.index, error)
+            self._complain(
+                "cannot write to %s-%d for now, the catalog has all: %s", CONSUMER_OFFSETS, partition.index, error
+            )
             self._fall_behind(partition.index)
             return
         if partition.is_durable:
@@ -176,7 +178,7 @@ class OffsetsTopic:
                 try:
                     await comparison.run(index)
                 except (StorageError, CatalogError) as error:
-                    self._complain("%s-%d cannot be compared: %s", CONSUMER_OFFSETS, index, error)
+                    self._complain("cannot compare %s-%d with the catalog: %s", CONSUMER_OFFSETS, index, error)
                     self._fall_behind(index)
                 if begun != self._begun:
                     break
@@ -197,7 +199,7 @@ class OffsetsTopic:
             if self._catalog.copied_to != place:
                 self._catalog.note_copied_to(place)
         except CatalogError as error:
-            self._complain("the catalog does not say whether %s is complete: %s", CONSUMER_OFFSETS, error)
+            self._complain("cannot note in the catalog whether %s is complete: %s", CONSUMER_OFFSETS, error)
 
     def _complain(self, message: str, *details: object) -> None:
         now_s = self._broker.clock.monotonic()

@@ -67,7 +67,7 @@ def adopt(data_dir: DataDir, clock: Clock) -> Iterator[Adopted]:
 
 def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir, clock: Clock) -> Adopted:
     if name in KAFKAS_OWN:
-        raise StorageError("Kafka's coordinators keep it for themselves")
+        raise StorageError("only Kafka itself uses this topic")
     ids = {topic_id_in(folder) for folder in found.values()} - {None}
     known = topics.get(name)
     if len(ids) > 1 or (known is not None and ids - {known.topic_id}):

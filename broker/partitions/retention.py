@@ -92,7 +92,7 @@ class Retention:
             log = partition.log
             if was_open and start > log.log_start_offset:
                 new = log.expire(start)
-                logger.info("%s-%d: deleted what is beyond its retention, begins at %d", *_name(partition), new)
+                logger.info("%s-%d: deleted old segments, the log begins at offset %d now", *_name(partition), new)
         except (LogOffline, OffsetNotInLog) as error:
             logger.error("%s-%d: cannot delete old segments: %s", *_name(partition), error)
             return False

@@ -110,7 +110,7 @@ class TransactionCoordinator:
                     self._catalog.commit(TransactionRemoved(transaction.transactional_id))
                     del self._transactions[transaction.transactional_id]
         except CatalogError as refusal:
-            _log.warning("transactional ids could not be expired: %s", refusal)
+            _log.warning("cannot expire transactional ids: %s", refusal)
 
     # Producers
 

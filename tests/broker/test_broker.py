@@ -21,7 +21,7 @@ def test_a_start_after_a_crash_says_what_was_checked(tmp_path: Path) -> None:
     broker.kill()
     broker.start()
     broker.stop()
-    assert "it was not stopped cleanly: checked 1 partitions" in broker.log.read_text()
+    assert "the last stop was not clean: checked 1 partitions" in broker.log.read_text()
 
 
 def test_a_clean_start_says_nothing(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_each_rebalance_is_one_line(tmp_path: Path) -> None:
         assert told[0].startswith(f"group {member.group_id}: generation 1 has 1 member; {member.member_id} is new")
         wire.call(LeaveGroupRequest(group_id=member.group_id, member_id=member.member_id), 0)
         wait_until(lambda: broker.log.read_text() != "")
-        assert lines(broker) == [f"group {member.group_id}: no members any more; 1 member has left"]
+        assert lines(broker) == [f"group {member.group_id} has no members any more; 1 member has left"]
 
 
 def test_at_level_debug_connections_and_refusals_are_told(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_space_that_was_given_back_may_be_there_again_after_a_clean_stop(
     for found in folder.after_failures(None):
         assert read_all(found) == contents
         assert found.segments[0].path(".log").stat().st_size >= log.size_bytes
-    assert "said to be closed cleanly" not in caplog.text
+    assert "marked as cleanly closed" not in caplog.text
 
 
 def test_a_snapshot_of_what_may_be_lost_goes(folder: FailingFolder) -> None:

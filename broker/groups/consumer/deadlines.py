@@ -97,5 +97,6 @@ class Deadlines:
         try:
             self._let_go(group, [member_id], deadline.value)
         except CatalogError as error:
-            logger.warning("group %s keeps %s for now, though %s: %s", group.group_id, member_id, deadline, error)
+            message = "group %s: member %s stays for now although %s: %s"
+            logger.warning(message, group.group_id, member_id, deadline, error)
             self._arm(group, member_id, deadline, RETRY_MS)

@@ -370,7 +370,7 @@ class ConsumerProtocol:
         """Take members out; the next heartbeat of another one gives their partitions away. Raises CatalogError."""
         # The new epoch is told of anyway.
         level = logging.DEBUG if reason == LEFT else logging.INFO
-        logger.log(level, "group %s: %s out of the group: %s", group.group_id, ", ".join(member_ids), reason)
+        logger.log(level, "group %s: removed %s: %s", group.group_id, ", ".join(member_ids), reason)
         left = [member for member_id, member in group.members.items() if member_id not in member_ids]
         regexes = {member.regex for member in left}
         resolved = {regex: names for regex, names in group.stored.resolved.items() if regex in regexes}

@@ -114,7 +114,7 @@ def test_check_takes_a_directory_and_no_settings():
         (["-c", "=3"], {}, "argument -c: '=3' is not of the form NAME=VALUE"),
         (["--log-level", "debug", "check"], {}, "check needs one DATA_DIR, not 0"),
         (["--log-level", "debug", "adopt", "one", "two"], {}, "adopt needs one DATA_DIR, not 2"),
-        (["--log-level", "debug", "settings", "one"], {}, "settings stands before everything else"),
+        (["--log-level", "debug", "settings", "one"], {}, "settings must be the first argument"),
         (
             ["--port", "1", "--listeners", "PLAINTEXT://:2"],
             {},
@@ -125,7 +125,7 @@ def test_check_takes_a_directory_and_no_settings():
             {},
             "--port and --listeners contradict each other: give one of them",
         ),
-        (["--log-level", "debug", "dump", "one"], {}, "dump stands before everything else"),
+        (["--log-level", "debug", "dump", "one"], {}, "dump must be the first argument"),
         (["--prot", "1"], {}, "unrecognized arguments: --prot"),
         (
             ["--log-level", "loud"],
