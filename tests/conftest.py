@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.process import BrokerProcess, running
 from support.wire import Wire
 
@@ -16,6 +17,10 @@ with warnings.catch_warnings():
     # kafka-python warns about itself on Python 3.11 when it is imported.
     warnings.simplefilter("ignore")
     import kafka  # noqa: F401
+
+# Without limits of time for an example: a busy machine is no failure.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 SEED_VARIABLE = "TEST_SEED"
 MEMORY = Path("/dev/shm")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BATCH_RECORDS_MAX, BATCH_BYTES_MAX = 1_000, 512 * 2**10
 # How long to wait for more before what was committed is written: a batch costs half as much as a commit.
 LINGER_S = 0.01
+# The same where each batch is synced: syncs hold up the acknowledgements that wait for the disk.
+DURABLE_LINGER_S = 0.1
 # How long to wait before the topic is tried again that could not be written, a disk being full, say.
 RETRY_S = 10.0
 # How often to say that it cannot be written.
@@ -57,6 +59,7 @@ class OffsetsTopic:
         self._is_closed = False
         # How often a topic was taken up; what compares an earlier one gives up.
         self._begun = 0
+        self._linger_s = DURABLE_LINGER_S if broker.acknowledge_durable else LINGER_S
         if broker.config.bool("barnabas.offsets.topic.enable"):
             self._catalog.on_commit = self._note  # before the first request
 
@@ -90,7 +93,7 @@ class OffsetsTopic:
         for change in changes:
             if type(change) in _NOTED:
                 if not self._changes:
-                    self._loop.call_later(LINGER_S, self._flush_due)
+                    self._loop.call_later(self._linger_s, self._flush_due)
                 self._changes += changes
                 return
 
