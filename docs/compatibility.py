@@ -12,12 +12,10 @@ from barnabas.protocol.schema import Request, Versions
 
 PAGE = Path(__file__).with_suffix(".md")
 
-TRANSACTIONS = "transactions are not built yet"
 SHARE_GROUPS = "share groups (KIP-932) are not built"
 STREAMS_GROUPS = "streams groups (KIP-1071) are not built; Kafka Streams uses the classic protocol"
 TELEMETRY = "nothing receives the metrics of clients; Kafka does not offer it either then"
 NOT_OFFERED = {
-    **dict.fromkeys((24, 25, 26, 27, 28), TRANSACTIONS),
     **dict.fromkeys((71, 72), TELEMETRY),
     **dict.fromkeys((76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92), SHARE_GROUPS),
     **dict.fromkeys((88, 89), STREAMS_GROUPS),
@@ -70,7 +68,8 @@ TAIL = """
 - Regular expressions of such groups, and of ListTransactions, are those of RE2, in Kafka those of RE2/J. Refused
   here only: repeats of repeats that come to more than 1,000 (`(a{1,100}){1,50}`), expressions that take more than
   1 MiB when they are compiled (`\\pL{500}`), an escaped letter outside of ASCII. Taken here only: scripts that came
-  with later versions of Unicode, names of groups that occur twice or have letters outside of ASCII.
+  with later versions of Unicode, names of groups that occur twice or have letters outside of ASCII. Without
+  google-re2 fewer expressions are taken (installing.md).
 - A member of such a group commits with the epoch since which it has a partition, as in Kafka; after a restart of the
   broker it counts as having got its partitions at its present epoch.
 - A transaction that takes too long is aborted when its time is up; Kafka looks for those every ten seconds

@@ -205,7 +205,7 @@ def test_values_are_those_of_records():
     ("argv", "message"),
     [
         ([], "dump needs a PATH"),
-        (["a", "--port", "1"], "unrecognized arguments: --port 1"),
+        (["a", "--port=1"], "unrecognized arguments: --port=1"),
         (["a", "--from", "-1"], "argument --from: '-1' is not an offset"),
         (["a", "--to", "latest"], "argument --to: 'latest' is not an offset"),
         (["a", "--limit", "0"], "argument --limit: '0' is not a number of batches"),
