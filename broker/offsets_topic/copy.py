@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A batch has at most so many records and bytes of them, but for a single record that is larger.
 BATCH_RECORDS_MAX, BATCH_BYTES_MAX = 1_000, 512 * 2**10
+# How many changes are written in one turn of the event loop. A topic that is deleted can make a million.
+CHANGES_PER_TURN = 500
 # How long to wait for more before what was committed is written: a batch costs half as much as a commit.
 LINGER_S = 0.01
 # The same where each batch is synced: syncs hold up the acknowledgements that wait for the disk.
@@ -101,15 +103,21 @@ class OffsetsTopic:
         if self._is_closed:
             return
         try:
-            self.flush()
+            self._write_some()
         except Exception:
             logger.exception("cannot write %s", CONSUMER_OFFSETS)
             for index in range(self._count):
                 self._fall_behind(index)
+        if self._changes:
+            self._loop.call_soon(self._flush_due)
 
     def flush(self) -> None:
         """Write what was committed and is not written yet."""
-        changes, self._changes = self._changes, []
+        while self._changes:
+            self._write_some()
+
+    def _write_some(self) -> None:
+        changes, self._changes = self._changes[:CHANGES_PER_TURN], self._changes[CHANGES_PER_TURN:]
         topic = self._broker.topics.get(CONSUMER_OFFSETS)
         if topic is None:
             self._topic = None

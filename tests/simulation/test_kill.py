@@ -145,7 +145,10 @@ class Load:
         producers = [*self.idempotent, *self.plain, self.confluent]
         acknowledged = {producer.name: list(producer.acknowledged) for producer in producers}
         with Wire(self.broker.port) as wire:
-            labels = [read_partition(wire, self.topic, partition) for partition in range(PARTITIONS)]
+            ends = [0] * PARTITIONS
+            for partition, offset, _ in (entry for entries in acknowledged.values() for entry in entries):
+                ends[partition] = max(ends[partition], offset + 1)
+            labels = [read_partition(wire, self.topic, partition, ends[partition]) for partition in range(PARTITIONS)]
             for committer in self.committers:
                 assert committer.committed >= 0, f"{committer.name} did nothing"
                 if not committer.is_alive():

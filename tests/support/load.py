@@ -224,10 +224,16 @@ class Committer(Worker):
         assert self.committed <= found <= self._tried, (self.committed, found, self._tried)
 
 
-def read_partition(wire: Wire, topic: Topic, partition: int) -> list[bytes]:
-    """The labels of all records of a partition, by offset; every batch must be sound."""
+def read_partition(wire: Wire, topic: Topic, partition: int, end_offset: int = 0) -> list[bytes]:
+    """The labels of all records of a partition, by offset; every batch must be sound.
+
+    ``end_offset``: up to where there are records at least. After a crash a durable broker shows the last of them when
+    they are on the disk again.
+    """
     labels: list[bytes] = []
+    deadline = time.monotonic() + 60
     while True:
+        assert time.monotonic() < deadline, f"partition {partition} ends at {len(labels)} and not at {end_offset}"
         request = fetch_request((topic, partition, len(labels)), max_bytes=2**22, partition_max_bytes=2**22)
         (data,) = fetched(wire.call(request, PRODUCE_VERSION))
         assert data.error_code == 0, data
@@ -235,7 +241,7 @@ def read_partition(wire: Wire, topic: Topic, partition: int) -> list[bytes]:
             if offset >= len(labels):
                 assert offset == len(labels), "an offset is missing"
                 labels.append(label_of(value))
-        if len(labels) == data.high_watermark:
+        if len(labels) == data.high_watermark and len(labels) >= end_offset:
             return labels
 
 
