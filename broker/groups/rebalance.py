@@ -100,7 +100,7 @@ class Rebalances:
         return ErrorCode.NONE
 
     def _complete_empty(self, group: Group) -> ErrorCode:
-        """Record that the group is empty. Members of the catalog's older generation would time out after a restart."""
+        """Record that the group is empty; else members of the older generation would time out after a restart."""
         now_ms = self._clock.now_ms()
         error = ErrorCode.NONE
         try:
