@@ -97,6 +97,7 @@ Exit status 0: all is well; 1: there is damage, told in lines with "problem";
 2: something is not a file of a log or cannot be read, told on standard error.
 """
 
+PORT_MAX = 65535
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -295,6 +296,8 @@ def _sets(name: str, option: str) -> Callable[[str], tuple[str, Given]]:
 
 
 def _listens_on(port: str) -> tuple[str, Given]:
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= PORT_MAX):
+        raise argparse.ArgumentTypeError(f"{port!r} is not a port: a whole number up to {PORT_MAX}")
     return "listeners", Given(f"PLAINTEXT://:{port}", "--port")
 
 
