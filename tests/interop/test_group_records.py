@@ -107,10 +107,11 @@ def test_kafka_finds_the_offsets_in_a_directory_of_barnabas(of_barnabas: Side, t
             folder = of_barnabas.data_dir / f"{TOPIC}-{index}"
             if folder.exists():  # a partition without records has none
                 replace(folder, kafka.data_dir / folder.name)
+        before = len(kafka.log.read_text())  # as it stops Kafka complains of what it was loading
         kafka.start()
         with Wire(kafka.port) as wire:
             wait_until(lambda: _committed(wire) == COMMITTED, 60)
-        assert "ERROR" not in kafka.log.read_text()
+        assert "ERROR" not in kafka.log.read_text()[before:]
 
 
 def _is_found(wire: Wire) -> bool:
