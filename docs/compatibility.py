@@ -43,55 +43,69 @@ These are not advertised; a client that sends one all the same is disconnected, 
 TAIL = """
 ## Small differences that a client could see
 
-- A topic that a Metadata request makes is in the answer to that request. Clients save a round trip and a wait, and
-  cannot tell it from a topic that was there before. Kafka answers UNKNOWN_TOPIC_OR_PARTITION until the topic is made,
-  and clients ask again; code that asks for a deleted topic to see that it is gone takes that for a yes, though its
-  question makes the topic again. `barnabas.auto.create.topics.at.once=false` answers as Kafka does. Most admin
-  clients ask without making topics and get the same answer from both.
-- The classic group coordinator answers a JoinGroup or SyncGroup that was overtaken by the same member's next one with
-  REBALANCE_IN_PROGRESS; Kafka never answers it.
-- An OffsetCommit is durable like the log is, and a group is stored with its first completed generation.
-- All partitions of a topic have the same leader epoch, also those that were added later.
-- DescribeConfigs describes a resource once that is named twice in a request.
-- `advertised.listeners` can be changed while the broker runs (a connection to a listener that is removed so is closed
-  without an answer); Kafka with KRaft refuses that.
-- `min.insync.replicas` is a setting of all brokers from the start, as in Kafka with eligible leader replicas. It has
-  the value that the broker is started with until it is set; Kafka goes on with the value of its first start.
-- Requests of the new transaction protocol (KIP-890) work at every level of `transaction.version`; Kafka fails at
-  level 0. Clients follow the level and do not send them.
-- What Kafka keeps in `__consumer_offsets` and `__transaction_state` is in the catalog. The first gets a copy in
-  Kafka's format, some milliseconds after the answer (`barnabas.offsets.topic.enable`); the second stays empty. The
-  copy has the offsets of a transaction as plain records at its end. Offsets have version 3, which older tools read as
-  well, where Kafka 4.3 writes version 4 with topic ids. The hash of the topics of a consumer group is another number.
-- A group of the consumer protocol is assigned anew with every change at once;
-  `group.consumer.assignment.interval.ms` has no effect.
-- Regular expressions of such groups, and of ListTransactions, are those of RE2, in Kafka those of RE2/J. Refused
-  here only: repeats of repeats that come to more than 1,000 (`(a{1,100}){1,50}`), expressions that take more than
-  1 MiB when they are compiled (`\\pL{500}`), an escaped letter outside of ASCII. Taken here only: scripts that came
-  with later versions of Unicode, names of groups that occur twice or have letters outside of ASCII. Without
-  google-re2 fewer expressions are taken (installing.md).
-- A member of such a group commits with the epoch since which it has a partition, as in Kafka; after a restart of the
-  broker it counts as having got its partitions at its present epoch.
-- A transaction that takes too long is aborted when its time is up; Kafka looks for those every ten seconds
-  (`transaction.abort.timed.out.transaction.cleanup.interval.ms`, which has no effect here).
-- A producer that starts while its predecessor's transaction is open need not try again: the transaction is aborted
-  first, and the answer has the new epoch.
-- Offsets in a transaction are committed when its end is decided, which is before the markers are written.
-- A marker that an operator writes with a higher coordinator epoch (WriteTxnMarkers) raises the epoch of the
-  coordinator, which then goes on; in Kafka the transaction stays open until the coordinator is loaded again with a
-  higher epoch.
-- Two-phase commit (KIP-939) is not there, as by default in Kafka.
+Topics and settings:
+
+- The answer to a Metadata request already contains the topic that the request creates. Kafka first answers
+  UNKNOWN_TOPIC_OR_PARTITION, and clients ask again. Here clients save one round trip. Code that looks up a deleted topic
+  to see whether it is gone creates the topic again with both brokers, but only Kafka's answer says "gone";
+  `barnabas.auto.create.topics.at.once=false` answers as Kafka does. Most admin clients ask without creating topics.
+- All partitions of a topic have the same leader epoch, including partitions that were added later.
+- A partition whose files are gone at the start continues at the offset where it ended. Kafka's begins again at 0. Both
+  get a new leader epoch.
+- DescribeConfigs describes a resource once when a request names it twice.
+- Clients can change `advertised.listeners` while the broker runs; Kafka with KRaft refuses that. When they remove a
+  listener, its connections are closed without an answer.
+- `min.insync.replicas` is a setting of all brokers from the start, as in Kafka with eligible leader replicas. Until a
+  client sets it, it has the value of the present start; in Kafka it has the value of the first start.
 - Error messages are Kafka's, or say more: all wrong settings, the bound, the setting that was probably meant.
   tests/support/refused/differences.py lists them.
-- A batch whose header states a max timestamp that could be but is not is found by that one; Kafka puts it right.
-- A search by timestamp goes on in the next segment where all that is late enough in one has been deleted; Kafka then
-  finds nothing, and until its next look for segments to delete (five minutes) also where whole segments were deleted.
-- A batch that claims to have a log append time is always refused, by Kafka only where the broker sets that time.
-- Records that cannot be read are INVALID_RECORD where they are looked at; for some of them Kafka has
-  UNKNOWN_SERVER_ERROR.
-- A partition whose files are gone at the start goes on at the offset where it ended, Kafka's begins again at 0. Both
-  have a new leader epoch then.
-- Fetch sessions remember 200,000 partitions together; who asks for more names them in every request.
+
+Groups:
+
+- A classic member that sends JoinGroup or SyncGroup again before the first one is answered gets REBALANCE_IN_PROGRESS
+  for the first one. Kafka never answers the first one.
+- OffsetCommit is as durable as the log. The catalog has a group from its first completed generation on.
+- The catalog holds the state that Kafka keeps in `__consumer_offsets` and `__transaction_state`. `__consumer_offsets`
+  gets a copy in Kafka's format some milliseconds after the answer (`barnabas.offsets.topic.enable`);
+  `__transaction_state` stays empty. In the copy, the offsets of a transaction are plain records, written at its end.
+  Their values have version 3, which older tools read as well; Kafka 4.3 writes version 4 with topic ids. The hash of
+  the topics of a consumer group is a different number.
+- A group of the consumer protocol gets a new assignment at each change; `group.consumer.assignment.interval.ms` has no
+  effect.
+- A member of such a group commits with the epoch since which it has a partition, as in Kafka. After a restart of the
+  broker, it counts as having received its partitions at its present epoch.
+- Regular expressions of such groups, and of ListTransactions, are those of RE2; Kafka's are those of RE2/J. Only
+  Barnabas refuses nested repeats with a product above 1,000 (`(a{1,100}){1,50}`), expressions that need more than 1 MiB
+  when compiled (`\\pL{500}`), and an escaped letter outside of ASCII. Only Barnabas accepts scripts of later versions
+  of Unicode, and group names that occur twice or have letters outside of ASCII. Without google-re2 Barnabas accepts
+  fewer expressions (installing.md).
+
+Transactions:
+
+- The broker aborts a transaction as soon as its time is up. Kafka looks for such transactions every ten seconds
+  (`transaction.abort.timed.out.transaction.cleanup.interval.ms`, without an effect here).
+- A producer that starts while the transaction of its predecessor is open need not retry: the broker first aborts the
+  transaction, and then answers with the new epoch.
+- The offsets of a transaction are committed when its end is decided, before the markers are written.
+- A marker that an operator writes with a higher coordinator epoch (WriteTxnMarkers) raises the epoch of the
+  coordinator, and transactions go on. In Kafka the transaction stays open until the coordinator is loaded again with a
+  higher epoch.
+- Requests of the new transaction protocol (KIP-890) work at every level of `transaction.version`; Kafka fails at
+  level 0. Clients follow the level and do not send them.
+- Two-phase commit (KIP-939) is not available, as by default in Kafka.
+
+Records:
+
+- A batch may state a max timestamp that is possible but wrong. Lookups find the batch by the stated timestamp; Kafka
+  corrects it.
+- A lookup by timestamp goes on to the next segment when compaction or DeleteRecords has removed all matching records of
+  a segment. Kafka finds nothing then. Kafka also finds nothing where whole segments were deleted, until it next looks
+  for segments to delete (five minutes).
+- The broker always refuses a batch that claims to have a log append time. Kafka refuses it only where the broker sets
+  that time.
+- Unreadable records get INVALID_RECORD where the broker has to look at them; some of them get UNKNOWN_SERVER_ERROR from
+  Kafka.
+- All fetch sessions together remember 200,000 partitions. A client beyond that names its partitions in every request.
 """
 
 

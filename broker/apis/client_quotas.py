@@ -114,7 +114,7 @@ def _refused(request: AlterClientQuotasRequest, code: ErrorCode) -> AlterClientQ
 @handles(
     AlterClientQuotasRequest,
     refuse=_refused,
-    leaves_out="quotas are kept and described; nobody is slowed down by them yet",
+    leaves_out="quotas are stored and described; they slow down no client yet",
 )
 async def alter_client_quotas(request: AlterClientQuotasRequest, context: Context) -> AlterClientQuotasResponse:
     """Set and remove quotas of each entity for itself (Kafka's ClientQuotaControlManager)."""

@@ -66,7 +66,7 @@ def _refused(request: AlterUserScramCredentialsRequest, code: ErrorCode) -> Alte
 @handles(
     AlterUserScramCredentialsRequest,
     refuse=_refused,
-    leaves_out="credentials are kept and described; no listener asks for them yet",
+    leaves_out="credentials are stored and described; no listener asks for them yet",
 )
 async def alter_user_scram_credentials(
     request: AlterUserScramCredentialsRequest, context: Context
