@@ -46,12 +46,12 @@ TAIL = """
 Topics and settings:
 
 - The answer to a Metadata request already contains the topic that the request creates. Kafka first answers
-  UNKNOWN_TOPIC_OR_PARTITION, and clients ask again. Here clients save one round trip. Code that looks up a deleted topic
-  to see whether it is gone creates the topic again with both brokers, but only Kafka's answer says "gone";
+  UNKNOWN_TOPIC_OR_PARTITION, and clients ask again. Here clients save one round trip. Code that looks up a deleted
+  topic to see whether it is gone creates the topic again with both brokers, but only Kafka's answer says "gone";
   `barnabas.auto.create.topics.at.once=false` answers as Kafka does. Most admin clients ask without creating topics.
 - All partitions of a topic have the same leader epoch, including partitions that were added later.
-- A partition whose files are gone at the start continues at the offset where it ended. Kafka's begins again at 0. Both
-  get a new leader epoch.
+- A partition whose files are gone at the start continues at the offset where it ended. Kafka's begins again at 0.
+  Both get a new leader epoch.
 - DescribeConfigs describes a resource once when a request names it twice.
 - Clients can change `advertised.listeners` while the broker runs; Kafka with KRaft refuses that. When they remove a
   listener, its connections are closed without an answer.
@@ -70,15 +70,15 @@ Groups:
   `__transaction_state` stays empty. In the copy, the offsets of a transaction are plain records, written at its end.
   Their values have version 3, which older tools read as well; Kafka 4.3 writes version 4 with topic ids. The hash of
   the topics of a consumer group is a different number.
-- A group of the consumer protocol gets a new assignment at each change; `group.consumer.assignment.interval.ms` has no
-  effect.
+- A group of the consumer protocol gets a new assignment at each change; `group.consumer.assignment.interval.ms` has
+  no effect.
 - A member of such a group commits with the epoch since which it has a partition, as in Kafka. After a restart of the
   broker, it counts as having received its partitions at its present epoch.
 - Regular expressions of such groups, and of ListTransactions, are those of RE2; Kafka's are those of RE2/J. Only
-  Barnabas refuses nested repeats with a product above 1,000 (`(a{1,100}){1,50}`), expressions that need more than 1 MiB
-  when compiled (`\\pL{500}`), and an escaped letter outside of ASCII. Only Barnabas accepts scripts of later versions
-  of Unicode, and group names that occur twice or have letters outside of ASCII. Without google-re2 Barnabas accepts
-  fewer expressions (installing.md).
+  Barnabas refuses nested repeats with a product above 1,000 (`(a{1,100}){1,50}`), expressions that need more than 1
+  MiB when compiled (`\\pL{500}`), and an escaped letter outside of ASCII. Only Barnabas accepts scripts of later
+  versions of Unicode, and group names that occur twice or have letters outside of ASCII. Without google-re2 Barnabas
+  accepts fewer expressions (installing.md).
 
 Transactions:
 
@@ -88,8 +88,8 @@ Transactions:
   transaction, and then answers with the new epoch.
 - The offsets of a transaction are committed when its end is decided, before the markers are written.
 - A marker that an operator writes with a higher coordinator epoch (WriteTxnMarkers) raises the epoch of the
-  coordinator, and transactions go on. In Kafka the transaction stays open until the coordinator is loaded again with a
-  higher epoch.
+  coordinator, and transactions go on. In Kafka the transaction stays open until the coordinator is loaded again with
+  a higher epoch.
 - Requests of the new transaction protocol (KIP-890) work at every level of `transaction.version`; Kafka fails at
   level 0. Clients follow the level and do not send them.
 - Two-phase commit (KIP-939) is not available, as by default in Kafka.
@@ -98,13 +98,13 @@ Records:
 
 - A batch may state a max timestamp that is possible but wrong. Lookups find the batch by the stated timestamp; Kafka
   corrects it.
-- A lookup by timestamp goes on to the next segment when compaction or DeleteRecords has removed all matching records of
-  a segment. Kafka finds nothing then. Kafka also finds nothing where whole segments were deleted, until it next looks
-  for segments to delete (five minutes).
+- A lookup by timestamp goes on to the next segment when compaction or DeleteRecords has removed all matching records
+  of a segment. Kafka finds nothing then. Kafka also finds nothing where whole segments were deleted, until it next
+  looks for segments to delete (five minutes).
 - The broker always refuses a batch that claims to have a log append time. Kafka refuses it only where the broker sets
   that time.
-- Unreadable records get INVALID_RECORD where the broker has to look at them; some of them get UNKNOWN_SERVER_ERROR from
-  Kafka.
+- Unreadable records get INVALID_RECORD where the broker has to look at them; some of them get UNKNOWN_SERVER_ERROR
+  from Kafka.
 - All fetch sessions together remember 200,000 partitions. A client beyond that names its partitions in every request.
 """
 

@@ -90,7 +90,7 @@ def _increments_refused(request: IncrementalAlterConfigsRequest, code: ErrorCode
 @handles(
     IncrementalAlterConfigsRequest,
     refuse=_increments_refused,
-    leaves_out="settings of one listener (listener.name.*) are stored and have no effect; there are no policy classes",
+    leaves_out="settings of one listener (listener.name.*) are stored without an effect; there are no policy classes",
 )
 async def incremental_alter_configs(
     request: IncrementalAlterConfigsRequest, context: Context
