@@ -4,6 +4,7 @@ fail, stop, or be forgotten. (SQLite has its own way to the disk.)
 What is written here is a primitive, or made of the primitives above it by their names. All raise OSError.
 """
 
+import errno
 import os
 import resource
 import shutil
@@ -63,8 +64,11 @@ def make_directory(path: Path) -> None:
 
 
 def make_directories(path: Path) -> None:
-    """Make a directory, and those it lies in, unless they are there."""
-    path.mkdir(parents=True, exist_ok=True)
+    """Make a directory, and those it lies in, unless they are there. Raises OSError: NotADirectoryError for a file."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
 
 
 def remove_tree(path: Path) -> None:
