@@ -64,7 +64,7 @@ def make_directory(path: Path) -> None:
 
 
 def make_directories(path: Path) -> None:
-    """Make a directory, and those it lies in, unless they are there. Raises OSError: NotADirectoryError for a file."""
+    """Make a directory and its parents unless they are there. Raises OSError: NotADirectoryError for a file."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
