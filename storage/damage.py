@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 DAMAGED_SUFFIX = ".damaged"
 # How much is looked at, or copied, at a time of what follows a damage.
 _PIECE_BYTES = 2**20
+# How far to look for whole batches behind a damage. No batch is larger, so a longer rest is more than one torn batch.
+_SEARCHED_BYTES_MAX = 100 * 2**20
 
 
 class Damage(NamedTuple):
@@ -60,7 +62,9 @@ def is_blank(segment: Segment, position: int) -> bool:
 def _pieces(segment: Segment, position: int) -> Iterator[tuple[int, memoryview]]:
     """Yield what lies from ``position`` on in pieces, with their positions, so that it need not fit into memory."""
     for start in range(position, segment.size, _PIECE_BYTES):
-        yield start, segment.view(start, min(start + _PIECE_BYTES, segment.size))
+        end = min(start + _PIECE_BYTES, segment.size)
+        segment.warm(start, end)  # an error of the disk is an exception here, and a signal when it is met in a map
+        yield start, segment.view(start, end)
 
 
 def _copy_out(segment: Segment, position: int, path: Path) -> None:
@@ -95,8 +99,13 @@ def _unused_name(log: Path) -> Path:
 
 
 def _holds_batches(segment: Segment, position: int, end: int) -> bool:
-    """Say whether a batch that may be of this log lies anywhere from ``position`` on, whole but out of its place."""
+    """Say whether a batch that may be of this log lies anywhere from ``position`` on, whole but out of its place.
+
+    True as well when there is more than one torn batch can be.
+    """
     for piece_start, piece in _pieces(segment, position):
+        if piece_start - position >= _SEARCHED_BYTES_MAX:
+            return True
         for magic in re.finditer(bytes([MAGIC]), piece):
             start = piece_start + magic.start() - MAGIC_OFFSET
             if start >= position and _is_batch(segment, start, position, end):

@@ -177,7 +177,7 @@ class DataDir:
             recovery_point = 0
         known_end = self.known.recovery_points.get((topic, partition)) if is_sound else 0
         # Kafka leaves gaps between segments that were compacted. Behind those a gap is what the power has taken.
-        gaps_end = self.known.clean_offsets.get((topic, partition), 0)
+        gaps_end = self.known.clean_offsets.get((topic, partition))
         if not (is_sound and self.known.has_recovery_points):
             gaps_end = NEVER
         elif settings.is_compacted or gaps_end:
@@ -214,7 +214,17 @@ class DataDir:
         self._journal.recovered(log.key, log.log_end_offset)
         if log.loss:
             self._tell_of_loss(log)
+            self._note_loss((topic, partition), log)
         return log
+
+    def _note_loss(self, key: Key, log: SegmentedLog) -> None:
+        """Write down the new recovery point before new records take the offsets of the lost ones."""
+        self.known.recovery_points.note(key, log.recovery_point)
+        try:
+            self.known.recovery_points.write(is_synced=False)
+        except OSError as error:
+            logger.warning("cannot write a checkpoint in %s: %s", self.path, error)
+        self.flusher.request(self)
 
     def _tell_of_loss(self, log: SegmentedLog) -> None:
         self.lossy_logs += 1
@@ -267,7 +277,7 @@ class DataDir:
         elif topic_id is not None:
             self._journal.forget((topic_id, partition))
         self.known.recovery_points.forget((topic, partition), is_in_use=log is not None)
-        self.known.clean_offsets.pop((topic, partition), None)
+        self.known.clean_offsets.forget((topic, partition))
         if self.known.log_starts.forget((topic, partition)):
             self.flusher.request(self.known.log_starts)
         self.flusher.request(self)  # a new topic of that name must not find the old recovery point after a crash
@@ -315,7 +325,7 @@ class DataDir:
     def clean_offset(self, topic: str, partition: int) -> int:
         """Return up to where an open log was compacted, or where it begins if that is later or not known."""
         log = self.logs[topic, partition]
-        found = self.known.clean_offsets.get((topic, partition), 0)
+        found = self.known.clean_offsets.get((topic, partition))
         return found if log.log_start_offset <= found <= log.log_end_offset else log.log_start_offset
 
     def note_clean_offset(self, topic: str, partition: int, offset: int) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from .checkpoints import Key, OffsetCheckpoint, Offsets, read_offsets, write_offsets
+from .checkpoints import Key, OffsetCheckpoint, Offsets, read_offsets
 from .errors import LogOffline, StorageError
 from .layout import CLEAN_OFFSETS_FILE, LOG_STARTS_FILE, RECOVERY_POINTS_FILE
 from .log_starts import LogStarts
@@ -29,16 +29,18 @@ class KnownOffsets:
             self.has_recovery_points, points = False, {}
         self.recovery_points = OffsetCheckpoint(path / RECOVERY_POINTS_FILE, points, latest_points)
         self.log_starts = LogStarts(path / LOG_STARTS_FILE)
-        self.clean_offsets: dict[Key, int] = {}
+        clean_offsets: Offsets = {}
         try:
-            self.clean_offsets = read_offsets(path / CLEAN_OFFSETS_FILE)
+            clean_offsets = read_offsets(path / CLEAN_OFFSETS_FILE)
         except StorageError as error:
             logger.warning("%s; compacting from the beginning", error)
+        self.clean_offsets = OffsetCheckpoint(path / CLEAN_OFFSETS_FILE, clean_offsets)
 
     def settle(self, key: Key) -> None:
         """See that nothing of a deleted partition is taken for a new one of that name; may block. Raises OSError."""
         self.log_starts.settle([key])
         self.recovery_points.settle([key], is_synced=False)
+        self.clean_offsets.settle([key], is_synced=False)
 
     def forget_former(self, topic: str, partitions: range) -> None:
         """Forget earlier partitions of a name before there are new ones; may block. Raises LogOffline.
@@ -49,16 +51,16 @@ class KnownOffsets:
             for key in ((topic, partition) for partition in partitions):
                 self.log_starts.forget(key)
                 self.recovery_points.forget(key)
-                self.clean_offsets.pop(key, None)
+                self.clean_offsets.forget(key)
                 self.settle(key)
         except OSError as error:
             raise LogOffline(f"cannot write a checkpoint in {self._path}: {error.strerror}", may_pass=True) from error
 
     def note_clean_offset(self, key: Key, offset: int) -> None:
         """Remember up to where a log was compacted."""
-        self.clean_offsets[key] = offset
+        self.clean_offsets.note(key, offset)
         try:
-            write_offsets(self._path / CLEAN_OFFSETS_FILE, self.clean_offsets, is_synced=False)
+            self.clean_offsets.write(is_synced=False)
         except OSError as error:  # it is compacted again then
             logger.warning("cannot write %s: %s", CLEAN_OFFSETS_FILE, error)
 

@@ -4,7 +4,7 @@ not have reached the disk (Kafka's LogLoader)."""
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -92,57 +92,70 @@ def open_log(
     ``recovery_point``: None after a clean stop; otherwise the offset up to which the log is known to be on disk,
     from where on every batch is checked and the log is cut at the first that is not sound.
     ``redo``: batches that the log is known to have had, for those that are not there.
-    ``known_end``: an offset up to which all records were on the disk, whoever has taken them since. A log that has
-    nothing left begins there, so that no offset is used again; ``loss`` says so.
+    ``known_end``: all records before this offset were on the disk once. A log that lost all of them begins there, so
+    that no offset is used again; ``loss`` says so.
     Raises OSError, StorageError when the files cannot be used.
     """
     pool = FilePool() if pool is None else pool
     files.make_directory(directory)
     segments = _find_segments(directory, clock, pool)
-    bounds = _Bounds(known_end, gaps_end, NEVER if settings.is_compacted else gaps_end)
-    while len(segments) > 1 and segments[1].base_offset <= log_start_offset:
-        # The process did not get round to delete it, and nobody has synced it since it was parted with.
-        segments.pop(0).unlink()
-    end = _end_of(segments[-1]) if recovery_point is None else None
-    if end is None:
-        if recovery_point is None:
-            logger.warning("%s is marked as cleanly closed but fails its check; verifying all of it", directory)
-        recovery_point = recovery_point or 0
-        end = _recover(segments, recovery_point, bounds, redo or Redo())
-    loss = ""
-    if end < known_end:
-        loss = f"the records from offset {end} to {known_end - 1} are missing; the log goes on at offset {end}"
-        if not any(segment.size for segment in segments):
-            loss = (
-                f"all records before offset {known_end} are gone (its .log files were removed, emptied or damaged);"
-                f" the log goes on at offset {known_end}"
-            )
-            end = _begin_again(segments, known_end, clock.now_ms(), pool)
-            if redo is not None:
-                end = _recover(segments, end, bounds, redo)
-    is_indexed_anew = recovery_point == 0 or not all(has_sound_index(segment) for segment in segments)
-    if is_indexed_anew:
-        index_aborted(segments)
-    synced = end if recovery_point is None else recovery_point
-    producers = load_producers(directory, segments, end, synced, is_indexed_anew)
-    settled = end if loss else recovery_point and min(recovery_point, end)
-    epochs = load_epochs(directory, segments, log_start_offset, settled)
-    if log_start_offset > end:
-        # The end of the log was lost in a crash, and all that is left had been deleted before. Nobody knows what the
-        # producers have done since.
-        end = _begin_again(segments, log_start_offset, clock.now_ms(), pool)
-        producers = ProducerStates()
-    log = SegmentedLog(
-        directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire, pool
-    )
-    log.loss = loss
-    if recovery_point is not None:
-        log.recovery_point = log.durable_offset = min(recovery_point, end)
-        log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
-    if settings.preallocate and not log.size_bytes:
-        segments[-1].preallocate(segments[-1].capacity)
-    log.let_go()  # whoever needs a file opens it
-    return log
+    with _closing_on_error(segments):
+        bounds = _Bounds(known_end, gaps_end, NEVER if settings.is_compacted else gaps_end)
+        while len(segments) > 1 and segments[1].base_offset <= log_start_offset:
+            # The process did not get round to delete it, and nobody has synced it since it was parted with.
+            segments.pop(0).unlink()
+        end = _end_of(segments[-1]) if recovery_point is None else None
+        if end is None:
+            if recovery_point is None:
+                logger.warning("%s is marked as cleanly closed but fails its check; verifying all", directory)
+            recovery_point = recovery_point or 0
+            end = _recover(segments, recovery_point, bounds, redo or Redo())
+        loss = ""
+        lost = max(end, log_start_offset)  # what lies before the log start offset was deleted, and is no loss
+        if lost < known_end:
+            loss = f"the records from offset {lost} to {known_end - 1} are missing; the log goes on at offset {lost}"
+            if not any(segment.size for segment in segments):
+                loss = (
+                    f"all records before offset {known_end} are gone (its .log files were removed, emptied or"
+                    f" damaged); the log goes on at offset {known_end}"
+                )
+                end = _begin_again(segments, known_end, clock.now_ms(), pool)
+                if redo is not None:
+                    end = _recover(segments, end, bounds, redo)
+        is_indexed_anew = recovery_point == 0 or not all(has_sound_index(segment) for segment in segments)
+        if is_indexed_anew:
+            index_aborted(segments)
+        synced = end if recovery_point is None else min(recovery_point, end)
+        producers = load_producers(directory, segments, end, synced, is_indexed_anew)
+        settled = end if loss else recovery_point and min(recovery_point, end)
+        epochs = load_epochs(directory, segments, log_start_offset, settled)
+        if log_start_offset > end:
+            # A crash lost the end of the log, and everything left was deleted before. What the producers did after
+            # that is unknown.
+            end = _begin_again(segments, log_start_offset, clock.now_ms(), pool)
+            producers = ProducerStates()
+        log = SegmentedLog(
+            directory, settings, clock, segments, producers, epochs, log_start_offset, end, on_roll, on_retire, pool
+        )
+        log.loss = loss
+        if recovery_point is not None:
+            log.recovery_point = log.durable_offset = min(recovery_point, end)
+            log.unsynced = [old for old, following in pairwise(segments) if following.base_offset >= recovery_point]
+        if settings.preallocate and not log.size_bytes:
+            segments[-1].preallocate(segments[-1].capacity)
+        log.let_go()  # whoever needs a file opens it
+        return log
+
+
+@contextmanager
+def _closing_on_error(segments: list[Segment]) -> Iterator[None]:
+    """Close the segments when the log cannot be opened: clients try again and again."""
+    try:
+        yield
+    except BaseException:
+        for segment in segments:
+            segment.close()
+        raise
 
 
 def _begin_again(segments: list[Segment], offset: int, now_ms: int, pool: FilePool) -> int:

@@ -18,7 +18,7 @@ from ...protocol.messages.produce import (
 )
 from ...protocol.records import BatchHeader, Codec
 from ...protocol.records.batch import ATTRIBUTES_OFFSET, CODEC_MASK
-from ...storage.errors import ProducerEpochStale, SequenceOutOfOrder, TransactionStateInvalid
+from ...storage.errors import ProducerEpochStale, SequenceOutOfOrder, StorageError, TransactionStateInvalid
 from ...storage.sync_job import Done, Syncable
 from ..context import Context
 from ..errors import ApiError, CloseConnection, code_for, message_for
@@ -208,7 +208,10 @@ def _log_start_offset(topic: TopicProduceData, index: int, context: Context, err
     """Return where the log begins if the log refuses the batch, else -1 (Kafka: ReplicaManager.appendRecords)."""
     if not isinstance(error, _REFUSED_BY_THE_LOG):
         return -1
-    return context.broker.topics.partition(topic.name, topic.topic_id, index).log.log_start_offset
+    try:
+        return context.broker.topics.partition(topic.name, topic.topic_id, index).log.log_start_offset
+    except StorageError:  # the broker refuses some batches before it opens the log
+        return -1
 
 
 def _failure(index: int, error: Exception, log_start_offset: int) -> PartitionProduceResponse:

@@ -73,7 +73,9 @@ class OffsetsTopic:
         topic = self._broker.topics.get(CONSUMER_OFFSETS)
         if topic is None:
             return
-        if self._broker.data_dir.was_clean and self._catalog.copied_to == _place(topic):
+        data_dir = self._broker.data_dir
+        has_losses = any(log.loss for (name, _), log in data_dir.logs.items() if name == CONSUMER_OFFSETS)
+        if data_dir.was_clean and not has_losses and self._catalog.copied_to == _place(topic):
             self._topic, self._count = topic, topic.partition_count
         else:
             self._begin(topic)

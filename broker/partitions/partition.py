@@ -144,6 +144,10 @@ class Partition:
             self._unwritten_log = None
         return self._log
 
+    def delete(self) -> None:
+        """Refuse to open or make the log from now on: the folder of this name may be a new topic's."""
+        self._offline = LogOffline(f"{self.topic}-{self.index}: the topic was deleted")
+
     @property
     def is_open(self) -> bool:
         return self._log is not None

@@ -28,6 +28,7 @@ from .partition import Partition
 if TYPE_CHECKING:
     from ...storage.datadir import DataDir
     from ...storage.log import LogSettings, PartitionLog
+    from ...storage.segments import SegmentedLog
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ class Topics:
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[bytes, Topic] = {}
         self._collisions: dict[str, str] = {}
+        # Logs that lost records, while the catalog refuses the new leader epoch that this needs.
+        self._lossy_logs: dict[Partition, SegmentedLog] = {}
         self.version = 0
         if not data_dir.was_clean:
             catalog.commit(LeaderEpochsBumped())
@@ -208,6 +211,8 @@ class Topics:
             self.version += 1
             del self._collisions[_collision_key(topic.name)]
             for partition in topic.partitions:
+                partition.delete()
+                self._lossy_logs.pop(partition, None)
                 self._data_dir.remove_log(topic.name, partition.index, topic.topic_id)
                 partition.forget()
 
@@ -242,15 +247,19 @@ class Topics:
         Consumers learn from the epoch that the end of the log was cut (KIP-320), and do not take new records for the
         lost ones. After a crash every partition has a new one already.
         """
-        log = self._data_dir.open_log(topic.name, index, topic.topic_id, settings)
+        partition = topic.partitions[index]
+        log = self._lossy_logs.pop(partition, None)
+        if log is None:
+            log = self._data_dir.open_log(topic.name, index, topic.topic_id, settings)
         if log.loss and self._data_dir.was_clean:
             try:
                 self._catalog.commit(LeaderEpochsBumped(topic.name))
                 self._catalog.sync()
             except (CatalogError, OSError) as error:
+                self._lossy_logs[partition] = log
                 raise LogOffline(f"{topic.name}: no new leader epoch: {error}", may_pass=True) from error
-            for partition in topic.partitions:
-                partition.leader_epoch += 1
+            for each in topic.partitions:
+                each.leader_epoch += 1
             topic.described.clear()
         return log
 

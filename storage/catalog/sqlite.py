@@ -227,6 +227,7 @@ class SqliteCatalog:
         def finish() -> None:
             # With no writer at work this gets what came while the thread was busy, and the log begins anew.
             if is_grown and self._wal_fd >= 0:
+                self._commits = 0
                 self._rows("PRAGMA wal_checkpoint(PASSIVE)")
 
         return SyncJob(work, finish, _not_synced)
@@ -236,15 +237,14 @@ class SqliteCatalog:
         return self._commits > COMMITS_PER_CHECKPOINT
 
     def checkpoint(self) -> None:
-        """Bring what was committed from the write-ahead log to its place, on a connection of its own.
+        """Move what was committed from the write-ahead log to the database, on a connection of its own.
 
-        Where none is let in the owner does it, who holds up the event loop then.
+        Without shared memory no other connection can open the database. The ``sync_job`` of a grown catalog moves it
+        then, in the owner's thread.
         """
-        if self._wal_fd < 0:
+        if self._wal_fd < 0 or self._is_exclusive:
             return
         self._commits = 0
-        if self._is_exclusive:
-            return
         try:
             # Not to be made anew, should the data directory have been replaced by another.
             other = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", isolation_level=None, uri=True)
