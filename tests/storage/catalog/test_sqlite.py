@@ -450,6 +450,16 @@ def test_another_error_of_the_disk_is_told(path, monkeypatch):
         SqliteCatalog(path, SystemClock())
 
 
+def test_checkpoints_do_not_hide_how_much_a_catalog_without_a_shared_map_has_grown(path, monkeypatch):
+    monkeypatch.setattr(sqlite, "COMMITS_PER_CHECKPOINT", 10)
+    catalog = Exclusive(path, SystemClock())
+    for number in range(20):
+        catalog.commit(OffsetsCommitted("g", [offset(partition=number)]))
+        catalog.checkpoint()
+    assert catalog.is_grown
+    catalog.close()
+
+
 def test_the_owner_of_a_catalog_without_a_shared_map_empties_its_write_ahead_log(path, monkeypatch):
     monkeypatch.setattr(sqlite, "COMMITS_PER_CHECKPOINT", 10)
     catalog = Exclusive(path, SystemClock())
