@@ -12,6 +12,7 @@ from support.calls import (
     fetch_request,
     fetched,
     make_topic,
+    placed,
     produce,
     produce_request,
 )
@@ -57,6 +58,17 @@ def test_nothing_can_be_appended(wire: Wire, broken: Topic, version: int, acks: 
     (answered,) = wire.call(produce_request(broken, (0, batch()), acks=acks), version).responses
     (result,) = answered.partition_responses
     assert (result.error_code, result.base_offset) == (CODE, -1)
+
+
+@both_ends(ProduceRequest)
+def test_a_refused_batch_for_it_does_not_hide_what_other_topics_took(wire: Wire, broken: Topic, version: int) -> None:
+    good = make_topic(wire)
+    request = produce_request(good, (0, batch()))
+    request.topic_data += produce_request(broken, (0, placed(batch(), 5))).topic_data
+    results = [answered.partition_responses[0] for answered in wire.call(request, version).responses]
+    assert [result.base_offset for result in results] == [0, -1]
+    assert (results[0].error_code, results[1].log_start_offset) == (ErrorCode.NONE, -1)
+    assert results[1].error_code not in (ErrorCode.NONE, ErrorCode.UNKNOWN_SERVER_ERROR)
 
 
 @both_ends(FetchRequest)
