@@ -102,12 +102,12 @@ class LeaderEpochs:
 
     __slots__ = ("_path", "is_dirty", "starts")
 
-    def __init__(self, path: Path) -> None:
-        """Raises StorageError when the file is there but makes no sense."""
+    def __init__(self, path: Path, is_new: bool = False) -> None:
+        """``is_new``: there is no file yet. Raises OSError, StorageError when the file makes no sense."""
         self._path = path
         self.is_dirty = False
         self.starts: list[tuple[int, int]] = []
-        for line in _lines(path):
+        for line in [] if is_new else _lines(path):
             try:
                 epoch, start = map(int, line.split())
             except ValueError:

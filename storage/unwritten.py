@@ -30,7 +30,7 @@ class UnwrittenLog:
         self._make = make
         self.log_start_offset = self.log_end_offset = self.recovery_point = self.durable_offset = 0
         self.producers = ProducerStates()
-        self.epochs = LeaderEpochs(directory / LEADER_EPOCH_FILE)
+        self.epochs = LeaderEpochs(directory / LEADER_EPOCH_FILE, is_new=True)
 
     def append(self, batch: memoryview, header: BatchHeader, leader_epoch: int) -> Appended:
         return self._make().append(batch, header, leader_epoch)

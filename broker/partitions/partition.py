@@ -144,10 +144,6 @@ class Partition:
             self._unwritten_log = None
         return self._log
 
-    def delete(self) -> None:
-        """Refuse to open or make the log from now on: the folder of this name may be a new topic's."""
-        self._offline = LogOffline(f"{self.topic}-{self.index}: the topic was deleted")
-
     @property
     def is_open(self) -> bool:
         return self._log is not None
@@ -387,5 +383,6 @@ class Partition:
     def forget(self) -> None:
         """Tell everybody who waits that the partition is gone, or that the broker stops."""
         self.is_gone = True
+        self._unwritten_log = None  # a circle of references would wait for the garbage collector
         for watcher in tuple(self.watchers):
             watcher.gone()

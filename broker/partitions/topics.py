@@ -82,7 +82,7 @@ class Topics:
         self._by_id: dict[bytes, Topic] = {}
         self._collisions: dict[str, str] = {}
         # Logs that lost records, while the catalog refuses the new leader epoch that this needs.
-        self._lossy_logs: dict[Partition, SegmentedLog] = {}
+        self._lossy_logs: dict[tuple[bytes, int], SegmentedLog] = {}
         self.version = 0
         if not data_dir.was_clean:
             catalog.commit(LeaderEpochsBumped())
@@ -211,8 +211,7 @@ class Topics:
             self.version += 1
             del self._collisions[_collision_key(topic.name)]
             for partition in topic.partitions:
-                partition.delete()
-                self._lossy_logs.pop(partition, None)
+                self._lossy_logs.pop((topic.topic_id, partition.index), None)
                 self._data_dir.remove_log(topic.name, partition.index, topic.topic_id)
                 partition.forget()
 
@@ -235,31 +234,33 @@ class Topics:
                 index,
                 leader_epoch,
                 topic.config,
-                partial(self._open_log, topic, index),
+                partial(self._open_log, topic.name, topic.topic_id, index),
                 partial(self._data_dir.unwritten, topic.name, index, topic.topic_id),
             )
             for index in indexes
         ]
 
-    def _open_log(self, topic: Topic, index: int, settings: LogSettings) -> PartitionLog:
+    def _open_log(self, name: str, topic_id: bytes, index: int, settings: LogSettings) -> PartitionLog:
         """Open a log; when it has lost records, under the next leader epoch. Raises LogOffline.
 
         Consumers learn from the epoch that the end of the log was cut (KIP-320), and do not take new records for the
         lost ones. After a crash every partition has a new one already.
         """
-        partition = topic.partitions[index]
-        log = self._lossy_logs.pop(partition, None)
+        topic = self._by_id.get(topic_id)
+        if topic is None:  # the folder of this name may be a new topic's
+            raise LogOffline(f"{name}-{index}: the topic was deleted")
+        log = self._lossy_logs.pop((topic_id, index), None)
         if log is None:
-            log = self._data_dir.open_log(topic.name, index, topic.topic_id, settings)
+            log = self._data_dir.open_log(name, index, topic_id, settings)
         if log.loss and self._data_dir.was_clean:
             try:
-                self._catalog.commit(LeaderEpochsBumped(topic.name))
+                self._catalog.commit(LeaderEpochsBumped(name))
                 self._catalog.sync()
             except (CatalogError, OSError) as error:
-                self._lossy_logs[partition] = log
-                raise LogOffline(f"{topic.name}: no new leader epoch: {error}", may_pass=True) from error
-            for each in topic.partitions:
-                each.leader_epoch += 1
+                self._lossy_logs[topic_id, index] = log
+                raise LogOffline(f"{name}: no new leader epoch: {error}", may_pass=True) from error
+            for partition in topic.partitions:
+                partition.leader_epoch += 1
             topic.described.clear()
         return log
 

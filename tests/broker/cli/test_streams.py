@@ -23,6 +23,11 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def hear_hangups() -> None:
+    """Put SIGHUP back to its default: the tests may run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def is_listening(port: int) -> bool:
     with contextlib.suppress(OSError):
         socket.create_connection(("127.0.0.1", port), 1).close()
@@ -37,7 +42,7 @@ def started(data_dir: Path, redirections: str, wrapper: str = "") -> Iterator[su
     line = (
         f"exec {wrapper} {sys.executable} -m barnabas --data-dir {data_dir} --listeners PLAINTEXT://127.0.0.1:{port}"
     )
-    process = subprocess.Popen(["/bin/sh", "-c", f"{line} {redirections}"])
+    process = subprocess.Popen(["/bin/sh", "-c", f"{line} {redirections}"], preexec_fn=hear_hangups)
     try:
         wait_until(lambda: process.poll() is not None or is_listening(port))
         assert process.poll() is None
@@ -123,7 +128,14 @@ def test_a_signal_while_modules_are_loaded_ends_it_without_a_traceback(
     name: str, status: int, module: str, tmp_path: Path
 ) -> None:
     script = HELD_UP.format(module=module, signal=name, data_dir=str(tmp_path / "data"))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=hear_hangups,
+    )
     assert (done.returncode, done.stderr) == (status, "")
 
 

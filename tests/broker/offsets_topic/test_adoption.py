@@ -143,7 +143,7 @@ def test_groups_of_another_directory_are_adopted_with_their_offsets(tmp_path: Pa
 
     assert (adopted.returncode, adopted.stderr.count("settings of these topics")) == (0, 1)
     of_topic, of_offsets = adopted.stdout.splitlines()
-    assert of_topic == "t: 1 partitions, 0 records"
+    assert of_topic == "t: 1 partition, 0 records"
     told = "2 groups with 2 committed offsets taken in, 1 offsets of partitions that are not here left out"
     assert of_offsets.startswith(f"{TOPIC}: ")
     assert of_offsets.endswith(f"; {told}")
