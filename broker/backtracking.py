@@ -17,11 +17,17 @@ from ..protocol.errors import ErrorCode
 from .errors import ApiError
 
 NAME_CHARS_MAX = 249  # of a topic's name
+REGEX_CHARS_MAX = 4096
+REPEATS_MAX = 1000  # the largest count that RE2 takes
 STEPS_MAX = 1_000_000  # some 10 ms, and much less for names that were not made for it
 HINT = "(google-re2 is not installed, and fewer expressions are taken without it: pip install google-re2)"
 
 # POSIX classes, {,n} and these escapes: Python reads them in another way than RE2, or RE2 does not read them.
 FOREIGN = re.compile(r"\[\[:|\{,|\\[NuUZ]")
+# Escaped characters and classes: a `(?` in one of them starts no group.
+_LITERAL_TEXT = re.compile(r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*(?:\]|\\?\Z)", re.DOTALL)
+# A group with a flag that RE2 does not have, or a comment. The parser refuses all other groups unknown to RE2.
+_FOREIGN_GROUP = re.compile(r"\(\?(?![P<=!>(:]|[imsU]*(?:-[imsU]+)?[:)])")
 
 _parser: Any = import_module("re._parser")
 _constants: Any = import_module("re._constants")
@@ -37,18 +43,18 @@ class BoundedPattern:
 
     def __init__(self, regex: str) -> None:
         self._regex = regex
-        if FOREIGN.search(regex):
+        if len(regex) > REGEX_CHARS_MAX:
+            raise self._refused(f"it has more than {REGEX_CHARS_MAX} characters")
+        if FOREIGN.search(regex) or _FOREIGN_GROUP.search(_LITERAL_TEXT.sub("_", regex)):
             raise self._refused("its syntax is not supported")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # of syntax that Python may read in another way one day
                 tree = _parser.parse(regex, re.ASCII)
                 self._pattern = re.compile(regex, re.ASCII)
-                if tree.state.flags & re.VERBOSE:
-                    raise self._refused("the flag x is not supported")
                 self._parts = list(tree)
                 steps = _steps(_before_the_rest(self._parts), NAME_CHARS_MAX)[1]
-        except (re.error, Warning, OverflowError, RecursionError) as error:
+        except (re.error, Warning, ValueError, OverflowError, RecursionError, MemoryError) as error:
             raise self._refused(str(error)) from None
         if steps > STEPS_MAX:
             raise self._refused("it can take too long")
@@ -95,28 +101,41 @@ def _part_steps(operation: Any, arguments: Any, chars: int) -> tuple[int, int]:
     if operation in _SINGLES:
         return 1, 1
     if operation is _constants.SUBPATTERN:
-        _group, added, _removed, inner = arguments
-        if added & re.VERBOSE:
-            raise re.error("the flag x is not supported")
-        return _steps(inner, chars)
+        return _steps(arguments[-1], chars)
     if operation is _constants.BRANCH:
-        branches = [_steps(branch, chars) for branch in arguments[1]]
-        return sum(ways for ways, _ in branches), sum(steps for _, steps in branches)
+        return _either(arguments[1], chars)
     if operation in _REPEATS:
         low, high, inner = arguments
+        if low > REPEATS_MAX or (high is not _constants.MAXREPEAT and high > REPEATS_MAX):
+            raise re.error("invalid repetition size")
         ways, steps = _steps(inner, chars)
         return _repeated(low, min(high, max(low, chars)), ways, steps)
     raise re.error(f"{str(operation).lower().replace('_', ' ')} is not supported")
 
 
+def _either(branches: Iterable[Iterable[Any]], chars: int) -> tuple[int, int]:
+    """Return the same bounds for one of ``branches``."""
+    all_ways, all_steps = 0, 0
+    for branch in branches:
+        ways, steps = _steps(branch, chars)
+        all_ways += ways
+        all_steps += steps
+        if max(all_ways, all_steps) > STEPS_MAX:
+            break
+    return all_ways, all_steps
+
+
 def _repeated(low: int, high: int, ways: int, steps: int) -> tuple[int, int]:
     """Return the same bounds for ``low`` to ``high`` repetitions: the sum over each number of repetitions."""
+    steps = max(1, steps)
+    if ways == 1:
+        return high - low + 1, high * steps
     all_ways, all_steps, reached = 0, 0, 1
-    for count in range(high + 1):
+    for count in range(high + 1):  # ends soon: with two ways or more, ``reached`` doubles at least
         if count >= low:
             all_ways += reached
         if count < high:
-            all_steps += reached * max(1, steps)
+            all_steps += reached * steps
             reached *= ways
         if max(all_ways, all_steps, reached) > STEPS_MAX:
             return STEPS_MAX + 1, STEPS_MAX + 1

@@ -1,3 +1,4 @@
+import contextlib
 import time
 import warnings
 
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barnabas.broker import patterns
-from barnabas.broker.backtracking import HINT, NAME_CHARS_MAX, BoundedPattern
+from barnabas.broker.backtracking import HINT, NAME_CHARS_MAX, REGEX_CHARS_MAX, BoundedPattern
 from barnabas.broker.errors import ApiError
 from barnabas.protocol.errors import ErrorCode
 
@@ -29,6 +30,13 @@ ORDINARY = [
     "\\Aorders\\b.*",
     ".*?-dlq",
     "[^_].*",
+    "(?is)ORDERS.*",
+    "(?i:ORDERS).*",
+    "(?m-i:orders).*",
+    "[(?u)]rders",
+    "[]\\](?u)]?orders",
+    "\\(?orders",
+    "a{0}orders.{0,1000}",
 ]
 TOO_LONG = [
     "(a+)+b",
@@ -41,6 +49,20 @@ TOO_LONG = [
     "(x+x+)+y",
 ]
 NOT_IN_RE2 = ["(a)\\1", "a(?=b)", "(?<!a)b", "a++", "(?>a)", "(?x) a", "(?x: a)", "a\\Z", "\\u0061", "(?(1)a|b)"]
+NOT_IN_RE2 += [
+    "(?u)a",
+    "(?a)b",
+    "(?t)a",
+    "(?L)a",
+    "(?u:a)",
+    "(?a:b)",
+    "(?iu)a",
+    "(?i-x:a)",
+    "(?#comment)a",
+    "(?",
+    "(?i",
+]
+NOT_IN_RE2 += ["a{1001}", "a{0,1001}", "a{1001,}", "(a{2000}|b)"]
 INVALID = [
     "(",
     "[a",
@@ -81,6 +103,39 @@ def test_a_pattern_that_can_take_too_long_is_refused_with_the_way_out(regex):
 @pytest.mark.parametrize("regex", NOT_IN_RE2 + INVALID)
 def test_syntax_that_is_not_that_of_re2_or_not_known_without_it_is_refused(regex):
     assert HINT in refusal(regex)
+
+
+@pytest.mark.parametrize("regex", NOT_IN_RE2)
+def test_re2_refuses_the_same_syntax(regex):
+    options = re2.Options()
+    options.log_errors = False
+    with pytest.raises(re2.error):
+        re2.compile(regex, options)
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [
+        "|".join(["a{999000}b"] * 40),
+        "|".join(["a{1000}b"] * 400),
+        "|".join(["(a|b){1000}c"] * 300),
+        "(((a{0,1000}){0,1000}){0,1000}){0,1000}",
+        "(" * 50 + "a{1000}" + "{1000})" * 50,
+        "[" * 4096,
+        "a" * 1_000_000,
+    ],
+    ids=lambda regex: f"{regex[:12]}x{len(regex)}",
+)
+def test_a_pattern_is_accepted_or_refused_at_once(regex):
+    begin = time.process_time()
+    with contextlib.suppress(ApiError):
+        BoundedPattern(regex)
+    assert time.process_time() - begin < 0.5
+
+
+def test_a_pattern_is_limited_in_length():
+    assert BoundedPattern("a" * REGEX_CHARS_MAX)
+    assert f"more than {REGEX_CHARS_MAX} characters" in refusal("a" * (REGEX_CHARS_MAX + 1))
 
 
 @pytest.mark.parametrize(
