@@ -50,14 +50,17 @@ class UnsupportedRequest(CloseConnection):
     """The client uses an API or a version that this broker does not have. The text says which, and what to do."""
 
 
-def code_for(error: Exception) -> ErrorCode:
-    """Return the code for ``error``; what nobody foresaw is logged with its traceback."""
+def code_for(error: Exception, refused: str = "") -> ErrorCode:
+    """Return the code for ``error``; what nobody foresaw is logged with its traceback.
+
+    ``refused``: the request and its client for the log, with a space behind them, where all of a request is refused.
+    """
     if isinstance(error, ApiError):
-        logger.debug("refused with %s: %s", error.code.name, error)
+        logger.debug("%srefused with %s: %s", refused, error.code.name, error)
         return error.code
     for kind in type(error).__mro__:
         if (code := CODES.get(kind)) is not None:
-            logger.debug("refused with %s: %s", code.name, error)
+            logger.debug("%srefused with %s: %s", refused, code.name, error)
             return code
     logger.error("unexpected error", exc_info=error)
     return ErrorCode.UNKNOWN_SERVER_ERROR
