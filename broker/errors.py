@@ -18,6 +18,9 @@ from ..storage.errors import (
 
 logger = logging.getLogger(__name__)
 
+# Texts of old response versions have at most 32767 bytes in UTF-8, so up to 4 for each character.
+MESSAGE_LENGTH_MAX = 32767 // 4
+
 CODES: dict[type[Exception], ErrorCode] = {
     BatchCorrupt: ErrorCode.CORRUPT_MESSAGE,
     BatchTooLarge: ErrorCode.RECORD_LIST_TOO_LARGE,
@@ -67,7 +70,11 @@ def code_for(error: Exception, refused: str = "") -> ErrorCode:
 
 
 def message_for(error: Exception) -> str | None:
-    """Return what to tell the client about ``error``; nothing about errors that nobody foresaw."""
+    """Return what to tell the client about ``error``; nothing about errors that nobody foresaw.
+
+    At most MESSAGE_LENGTH_MAX characters: many messages repeat texts of the request, which can be long.
+    """
     if isinstance(error, ApiError):
-        return error.message or None
-    return str(error) if any(kind in CODES for kind in type(error).__mro__) else None
+        return error.message[:MESSAGE_LENGTH_MAX] or None
+    known = any(kind in CODES for kind in type(error).__mro__)
+    return str(error)[:MESSAGE_LENGTH_MAX] if known else None
