@@ -129,7 +129,9 @@ class Broker:
             if not self.data_dir.was_clean:
                 self.data_dir.checkpoint()
             if self.data_dir.lossy_logs:
-                logger.error("partitions that have lost records: %d", self.data_dir.lossy_logs)
+                lossy = self.data_dir.lossy_logs
+                have = "1 partition has" if lossy == 1 else f"{lossy} partitions have"
+                logger.error("%s lost records (see the errors above)", have)
             self._report_orphans()
             self.groups = GroupCoordinator(
                 self.catalog, self.clock, _group_config(self.config), self.topics, self._times_of_group

@@ -65,9 +65,8 @@ class Route:
     def _refuse(self, request: Request, error: BaseException, context: Context) -> Response:
         if isinstance(error, CloseConnection) or not isinstance(error, Exception):
             raise error
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s of %s refused: %s", request.api_name(), context.client, error)
-        return self._api.refuse(request, code_for(error))
+        refused = f"{request.api_name()} of {context.client} " if logger.isEnabledFor(logging.DEBUG) else ""
+        return self._api.refuse(request, code_for(error, refused))
 
     def encode(self, response: Response, correlation_id: int) -> list[Buffer]:
         """Return the frame of the response; record batches in it are not copied."""

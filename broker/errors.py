@@ -18,6 +18,9 @@ from ..storage.errors import (
 
 logger = logging.getLogger(__name__)
 
+# Texts of old response versions have at most 32767 bytes in UTF-8, so up to 4 for each character.
+MESSAGE_LENGTH_MAX = 32767 // 4
+
 CODES: dict[type[Exception], ErrorCode] = {
     BatchCorrupt: ErrorCode.CORRUPT_MESSAGE,
     BatchTooLarge: ErrorCode.RECORD_LIST_TOO_LARGE,
@@ -50,21 +53,28 @@ class UnsupportedRequest(CloseConnection):
     """The client uses an API or a version that this broker does not have. The text says which, and what to do."""
 
 
-def code_for(error: Exception) -> ErrorCode:
-    """Return the code for ``error``; what nobody foresaw is logged with its traceback."""
+def code_for(error: Exception, refused: str = "") -> ErrorCode:
+    """Return the code for ``error``; what nobody foresaw is logged with its traceback.
+
+    ``refused``: the request and its client for the log, with a space behind them, where all of a request is refused.
+    """
     if isinstance(error, ApiError):
-        logger.debug("refused with %s: %s", error.code.name, error)
+        logger.debug("%srefused with %s: %s", refused, error.code.name, error)
         return error.code
     for kind in type(error).__mro__:
         if (code := CODES.get(kind)) is not None:
-            logger.debug("refused with %s: %s", code.name, error)
+            logger.debug("%srefused with %s: %s", refused, code.name, error)
             return code
     logger.error("unexpected error", exc_info=error)
     return ErrorCode.UNKNOWN_SERVER_ERROR
 
 
 def message_for(error: Exception) -> str | None:
-    """Return what to tell the client about ``error``; nothing about errors that nobody foresaw."""
+    """Return what to tell the client about ``error``; nothing about errors that nobody foresaw.
+
+    At most MESSAGE_LENGTH_MAX characters: many messages repeat texts of the request, which can be long.
+    """
     if isinstance(error, ApiError):
-        return error.message or None
-    return str(error) if any(kind in CODES for kind in type(error).__mro__) else None
+        return error.message[:MESSAGE_LENGTH_MAX] or None
+    known = any(kind in CODES for kind in type(error).__mro__)
+    return str(error)[:MESSAGE_LENGTH_MAX] if known else None

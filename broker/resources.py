@@ -280,13 +280,17 @@ class _Broker:
         config = broker.config.changed(self._dynamics(wanted))
         try:
             # A listener that moves is opened by the next start, which must not fail then.
-            await broker.server.check(config.listeners)
+            await broker.server.check(one for one in config.listeners if one not in broker.config.listeners)
             if validate_only:
                 return
             await broker.server.open(config.listeners)
         except OSError as error:
             raise ApiError(ErrorCode.INVALID_REQUEST, f"listeners: {error.strerror or error}") from None
-        broker.stored_configs.replace(ResourceType.BROKER, self._name, wanted)
+        try:
+            broker.stored_configs.replace(ResourceType.BROKER, self._name, wanted)
+        except BaseException:
+            broker.server.configure(broker.config)  # closes the listeners that were opened for the change
+            raise
         broker.configure(config)
 
 

@@ -188,6 +188,7 @@ def _log_change(
 
 def _told(name: str, value: str | None, setting: Setting | None) -> str:
     """Return what the log says of a setting; of a value that may be secret, nothing."""
+    name = name[:TEXT_LENGTH_MAX]
     if value is None:
         return f"{name} has its default again"
     if setting is None or setting.type is ConfigType.PASSWORD:

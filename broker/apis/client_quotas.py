@@ -32,7 +32,7 @@ def describe_client_quotas(request: DescribeClientQuotasRequest, context: Contex
     try:
         wanted = _filter(request.components, request.strict)
     except ApiError as error:
-        return DescribeClientQuotasResponse(error_code=error.code, error_message=error.message, entries=None)
+        return DescribeClientQuotasResponse(error_code=error.code, error_message=message_for(error), entries=None)
     return DescribeClientQuotasResponse(
         error_message=None,
         entries=[

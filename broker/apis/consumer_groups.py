@@ -20,7 +20,7 @@ from ...protocol.messages.consumer_groups import (
 from ...storage.errors import CatalogError
 from ..authorized import GROUP_OPERATIONS, NOT_ASKED
 from ..context import Context
-from ..errors import ApiError
+from ..errors import ApiError, message_for
 from ..features import GROUP_VERSION
 from ..groups import DescribedConsumerGroup, HeartbeatRequest, Partitions
 from ..registry import Answer, handles
@@ -38,7 +38,7 @@ def consumer_group_heartbeat(request: ConsumerGroupHeartbeatRequest, context: Co
     try:
         result = context.broker.groups.consumer_heartbeat(_read(request, context), context.api_version)
     except ApiError as error:
-        return ConsumerGroupHeartbeatResponse(error_code=error.code, error_message=error.message or None)
+        return ConsumerGroupHeartbeatResponse(error_code=error.code, error_message=message_for(error))
     except CatalogError as error:
         return ConsumerGroupHeartbeatResponse(
             error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE, error_message=str(error)
@@ -109,7 +109,7 @@ def consumer_group_describe(request: ConsumerGroupDescribeRequest, context: Cont
             if request.include_authorized_operations:
                 described.authorized_operations = GROUP_OPERATIONS
         except ApiError as error:
-            described = DescribedGroup(group_id=group_id, error_code=error.code, error_message=error.message or None)
+            described = DescribedGroup(group_id=group_id, error_code=error.code, error_message=message_for(error))
         groups.append(described)
     return ConsumerGroupDescribeResponse(groups=groups)
 

@@ -21,6 +21,7 @@ from ...protocol.messages.group_membership import (
     SyncGroupResponse,
 )
 from ..context import Context
+from ..errors import code_for
 from ..groups import JoinRequest, JoinResult, LeavingMember, SyncRequest, SyncResult
 from ..registry import Answer, handles
 
@@ -41,14 +42,32 @@ def _reply_to(future: asyncio.Future[R]) -> Callable[[R], None]:
     return reply
 
 
-def _join_refused(request: JoinGroupRequest, code: ErrorCode) -> JoinGroupResponse:
-    del request
-    return JoinGroupResponse(error_code=code, protocol_name="")
-
-
-@handles(JoinGroupRequest, refuse=_join_refused)
+@handles(JoinGroupRequest)
 async def join_group(request: JoinGroupRequest, context: Context) -> JoinGroupResponse:
     """Join, or rejoin; the answer comes when all members have or their time is up (KIP-62)."""
+    try:
+        result = await _joined(request, context)
+    except Exception as error:
+        result = JoinResult(code_for(error), member_id="")
+    is_nullable = context.api_version >= _NULLABLE_PROTOCOL_SINCE
+    return JoinGroupResponse(
+        error_code=result.error,
+        generation_id=result.generation_id,
+        protocol_type=result.protocol_type,
+        protocol_name=result.protocol_name if is_nullable else result.protocol_name or "",
+        leader=result.leader,
+        skip_assignment=result.skip_assignment,
+        member_id=result.member_id,
+        members=[
+            JoinGroupResponseMember(
+                member_id=member.member_id, group_instance_id=member.group_instance_id, metadata=member.metadata
+            )
+            for member in result.members
+        ],
+    )
+
+
+async def _joined(request: JoinGroupRequest, context: Context) -> JoinResult:
     joined: asyncio.Future[JoinResult] = asyncio.get_running_loop().create_future()
     context.broker.groups.join_group(
         JoinRequest(
@@ -69,22 +88,7 @@ async def join_group(request: JoinGroupRequest, context: Context) -> JoinGroupRe
     )
     result = await joined
     await context.broker.committed()
-    is_nullable = context.api_version >= _NULLABLE_PROTOCOL_SINCE
-    return JoinGroupResponse(
-        error_code=result.error,
-        generation_id=result.generation_id,
-        protocol_type=result.protocol_type,
-        protocol_name=result.protocol_name if is_nullable else result.protocol_name or "",
-        leader=result.leader,
-        skip_assignment=result.skip_assignment,
-        member_id=result.member_id,
-        members=[
-            JoinGroupResponseMember(
-                member_id=member.member_id, group_instance_id=member.group_instance_id, metadata=member.metadata
-            )
-            for member in result.members
-        ],
-    )
+    return result
 
 
 @handles(SyncGroupRequest)

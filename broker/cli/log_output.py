@@ -4,6 +4,9 @@ import logging
 import sys
 import textwrap
 
+# How much of a message is shown. Clients choose texts of any length, and escaping them takes time.
+MESSAGE_LENGTH_MAX = 4096
+
 
 def set_up_logging(level: str) -> None:
     """Write the messages of all loggers to standard error, from ``level`` on."""
@@ -19,11 +22,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def _cut(text: str) -> str:
+    if len(text) <= MESSAGE_LENGTH_MAX:
+        return text
+    return f"{text[:MESSAGE_LENGTH_MAX]}… ({len(text)} characters)"
+
+
 class _Formatter(logging.Formatter):
-    """Escapes messages. Tracebacks keep their lines, indented: a line that begins with a time is an event."""
+    """Cuts and escapes messages. Tracebacks keep their lines, indented: lines that begin with a time are events."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = printable(record.message)
+        record.message = printable(_cut(record.message))
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:

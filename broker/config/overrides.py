@@ -1,6 +1,7 @@
 """The settings of one resource, a topic or a group: its own values over what holds for all."""
 
 from collections.abc import Callable, Iterator, Mapping
+from heapq import nsmallest
 from typing import TypeVar
 
 from .entries import ConfigEntry, ConfigSynonym
@@ -10,6 +11,8 @@ from .table import suggestion
 from .typed_access import TypedAccess
 
 T = TypeVar("T")
+
+UNKNOWN_NAMES_MAX = 3
 
 
 class Overrides(TypedAccess):
@@ -85,10 +88,13 @@ def keep_fitting(
 def parse_overrides(
     settings: Mapping[str, Setting], overrides: Mapping[str, str | None], problems: dict[str, str], kind: str
 ) -> dict[str, Value]:
-    """Return the values of ``overrides``; Kafka's message for each that is wrong goes to ``problems``, first for
-    names of settings that there are not."""
-    for name in sorted(overrides.keys() - settings.keys()):
-        problems[name] = f"Unknown {kind} config name: {name}{suggestion(name, settings)}"
+    """Return the values of ``overrides``; Kafka's message for each that is wrong goes to ``problems``.
+
+    Unknown names come first, and only a few of them: a client may send thousands. Kafka tells one.
+    """
+    for name in nsmallest(UNKNOWN_NAMES_MAX, overrides.keys() - settings.keys()):
+        likely = "" if problems else suggestion(name, settings)
+        problems[name] = f"Unknown {kind} config name: {name}{likely}"
     values: dict[str, Value] = {}
     for name in sorted(overrides.keys() & settings.keys()):
         text = overrides[name]

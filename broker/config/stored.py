@@ -49,7 +49,7 @@ def missing_classes(setting: Setting, value: Value) -> Iterator[str]:
 def with_stored(config: BrokerConfig, stored: Dynamics) -> tuple[BrokerConfig, list[tuple[str, str]]]:
     """Return ``config`` with the stored settings that still fit, and name and fault of each that is left out.
 
-    What a broker is started with has been checked. A stored setting may contradict it, or be of another version.
+    A stored setting may contradict the start options, or have been stored by another version of Barnabas.
     """
     left_out: list[tuple[str, str]] = []
     for field, origin, layer in zip(Dynamics._fields, DYNAMIC_ORIGINS, stored, strict=True):

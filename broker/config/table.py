@@ -29,7 +29,8 @@ for _topic_setting in TOPIC_TABLE:
     for _name in _names:
         SYNONYMS[_name] = _names
 
-
+# No setting's name is half as long; comparing longer texts with all names takes time.
+_MISSPELT_LENGTH_MAX = 100
 _OF_A_LISTENER = re.compile(r"listener\.name\.[^.]+\.(.+)")
 # A listener has these for each mechanism, as listener.name.x.plain.sasl.jaas.config (Kafka's DynamicBrokerConfig).
 _OF_A_MECHANISM = (
@@ -70,6 +71,8 @@ def unknown(name: str, known: Mapping[str, Setting]) -> str:
 
 def suggestion(name: str, known: Mapping[str, Setting]) -> str:
     """Return "; did you mean ...?" where a ``name`` that is not in ``known`` is nearly one of them, else nothing."""
+    if len(name) > _MISSPELT_LENGTH_MAX:
+        return ""
     import difflib  # only when there is something wrong to report
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)

@@ -15,6 +15,7 @@ from .results import JoinReply, JoinResult, LeaveResult, LeavingMember, LeftMemb
 
 PENDING_MEMBERS_MAX = 10_000  # ids given out in one group and not used; each stays up to a session timeout
 PROTOCOLS_MAX = 100  # clients name at most a handful of assignors
+REASON_LENGTH_MAX = 255  # in characters; Kafka cuts longer ones (JoinGroupRequest.maybeTruncateReason)
 
 
 class JoinRequest(NamedTuple):
@@ -68,7 +69,7 @@ class SyncRequest(NamedTuple):
 
 
 def _because(request: JoinRequest) -> str:
-    return f" ({request.reason})" if request.reason else ""
+    return f" ({request.reason[:REASON_LENGTH_MAX]})" if request.reason else ""
 
 
 class ClassicProtocol:

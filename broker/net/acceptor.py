@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # How many connections a turn accepts: one takes about 0.1 ms, so those that were there before wait 10 ms longer.
-# Where there are many, a turn is long anyway, and a share of them makes it little longer.
+# With many connections, accept a quarter of their number: relative to the turn that costs little.
 ACCEPTS_PER_TURN = 100
 ACCEPTS_PER_TURN_SHARE = 4
 # How long to let connections wait in the kernel's queue when the process cannot take them, for want of descriptors or
@@ -63,8 +63,8 @@ class Acceptor:
 
     def _accept(self) -> None:
         accepts = max(ACCEPTS_PER_TURN, len(self._shared.connections) // ACCEPTS_PER_TURN_SHARE)
-        # One is accepted in any case, to be refused: it takes a descriptor until then, and many would take those of
-        # partitions.
+        # Accept at least one, so that it is refused and does not hang. More at once would use the descriptors that
+        # partitions need.
         for _ in range(min(accepts, max(1, self._shared.vacancies - len(self._taking)))):
             try:
                 accepted, _ = self._socket.accept()

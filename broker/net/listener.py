@@ -120,13 +120,12 @@ class Server:
             if listener == self._opened.get(listener.name):
                 continue
             try:
-                sockets = await asyncio.to_thread(_bind, listener)
+                sockets = await _bound(listener)
             except OSError as error:
                 if error.errno == errno.EADDRINUSE and listener.port in self.ports.values():
                     continue
                 raise
-            for one in sockets:
-                one.close()
+            _close(sockets)
 
     async def open(self, listeners: Iterable[Listener]) -> None:
         """Bind and listen where nothing listens yet under the listener's name; all or none.
@@ -137,11 +136,9 @@ class Server:
         bound: list[tuple[Listener, list[socket.socket]]] = []
         try:
             for listener in new:
-                bound.append((listener, await asyncio.to_thread(_bind, listener)))
+                bound.append((listener, await _bound(listener)))
         except BaseException:
-            for _, sockets in bound:
-                for one in sockets:
-                    one.close()
+            _close(chain.from_iterable(sockets for _, sockets in bound))
             raise
         for listener, sockets in bound:
             self.ports[listener.name] = sockets[0].getsockname()[1]
@@ -175,6 +172,26 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in list(connections):
             connection.abort()
+
+
+async def _bound(listener: Listener) -> list[socket.socket]:
+    """Bind in a thread, because a host name may take long to resolve. Closes the sockets when it is cancelled."""
+    binding = asyncio.get_running_loop().run_in_executor(None, _bind, listener)
+    try:
+        return await asyncio.shield(binding)
+    except asyncio.CancelledError:
+        binding.add_done_callback(_close_result)
+        raise
+
+
+def _close_result(binding: asyncio.Future[list[socket.socket]]) -> None:
+    if not binding.cancelled() and binding.exception() is None:
+        _close(binding.result())
+
+
+def _close(sockets: Iterable[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
 
 
 def _bind(listener: Listener) -> list[socket.socket]:

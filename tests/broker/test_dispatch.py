@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,6 +121,13 @@ def test_an_error_becomes_the_response_that_says_so(
 ) -> None:
     assert route(raising(error)).call(HeartbeatRequest(), NO_CONTEXT) == HeartbeatResponse(error_code=code)
     assert not caplog.records
+
+
+def test_a_refused_request_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    context: Any = SimpleNamespace(client="client 'c' from 10.0.0.1")
+    with caplog.at_level(logging.DEBUG, "barnabas"):
+        route(raising(LogOffline("gone"))).call(HeartbeatRequest(), context)
+    assert caplog.messages == ["Heartbeat of client 'c' from 10.0.0.1 refused with KAFKA_STORAGE_ERROR: gone"]
 
 
 def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from support.calls import (
+    BROKER,
     GROUP,
+    SET,
     TOPIC,
     Topic,
     configure,
     delete_records,
+    increment,
     join_request,
     make_topic,
     stable_alone,
@@ -82,6 +85,18 @@ def test_what_changes_nothing_is_not_told(broker: BrokerProcess, wire: Wire) -> 
     ask_for(wire, "orders")
     delete(wire, "nothing")
     assert lines(broker) == []
+
+
+def test_long_texts_are_cut(broker: BrokerProcess, wire: Wire) -> None:
+    names = [letter * 100_000 for letter in "abc"]
+    assert increment(wire, BROKER, "1", *((name, SET, "v") for name in names)).error_code == ErrorCode.NONE
+    shown = ", ".join(letter * 100 for letter in "abc")
+    assert lines(broker) == [f"settings of broker 1 changed by {CLIENT}: {shown}"]
+    group = 30_000 * "g"
+    configure(wire, GROUP, group, consumer_session_timeout_ms="50000")
+    (told,) = lines(broker)
+    assert told.startswith("settings of group ggg")
+    assert len(told) < 5_000
 
 
 def test_each_rebalance_is_one_line(tmp_path: Path) -> None:

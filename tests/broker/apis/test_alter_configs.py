@@ -339,3 +339,18 @@ def test_a_setting_that_nobody_knows_is_kept_for_a_broker_and_never_shown(wire: 
         config = described(wire, BROKER, "1").get("my.plugin")
         assert (config is not None) == shown
         assert config is None or (config.value, config.is_sensitive, config.config_source) == (None, True, 2)
+
+
+@both_ends(IncrementalAlterConfigsRequest)
+@pytest.mark.parametrize(
+    "names", [["n" * 32_767], ["ä" * 16_000, "\U0001f600" * 8_000], [f"n{i}" for i in range(9999)]]
+)
+@pytest.mark.parametrize("value", ["v", None])
+def test_a_message_that_repeats_long_names_can_be_sent(
+    wire: Wire, version: int, names: list[str], value: str | None
+) -> None:
+    topic = make_topic(wire)
+    result = increment(wire, TOPIC, topic.name, *((name, SET, value) for name in names), version=version)
+    assert result.error_code == (ErrorCode.INVALID_REQUEST if value is None else ErrorCode.INVALID_CONFIG)
+    assert len(result.error_message.encode()) <= 32_767
+    assert overrides(wire, TOPIC, topic.name) == {}

@@ -261,3 +261,11 @@ def test_quotas_survive_the_end_of_the_process(broker: BrokerProcess, end: Calla
     broker.start()
     with Wire(broker.port) as wire:
         assert (quotas_of(wire, kept), quotas_of(wire, gone)) == ({RATE: 1024.0, SHARE: 12.5}, {})
+
+
+@ENDS
+def test_the_refusal_of_a_long_entity_type_can_be_sent(wire: Wire, version: int) -> None:
+    component = ComponentData(entity_type="x" * 32_767, match_type=ANY, match=None)
+    answered = wire.call(DescribeClientQuotasRequest(components=[component], strict=False), version)
+    assert answered.error_code == ErrorCode.UNSUPPORTED_VERSION
+    assert answered.error_message.startswith("Unsupported entity type xxx")

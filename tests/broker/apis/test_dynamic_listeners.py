@@ -233,3 +233,19 @@ def test_a_listener_that_moves_stays_where_it_is_until_the_next_start(broker: Br
     with Wire(port) as again:
         assert endpoint(again) == ("127.0.0.1", port)
     assert is_refused(before)
+
+
+def test_other_changes_are_taken_while_the_next_address_of_a_listener_is_in_use(
+    broker: BrokerProcess, wire: Wire
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        busy = other.getsockname()[1]
+    moved = f"PLAINTEXT://127.0.0.1:{busy}"
+    change(wire, listeners=moved)
+    with socket.create_server(("127.0.0.1", busy)):
+        change(wire, log_retention_ms="5000")
+        added = free_port()
+        change(wire, listeners=f"{moved},{internal(added)}")
+        with Wire(added) as inside:
+            assert endpoint(inside) == ("127.0.0.1", added)
+        assert refused(wire, 1, "listeners", f"{moved},{internal(added)},{internal(busy, 'OTHER')}")

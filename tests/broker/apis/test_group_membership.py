@@ -1,4 +1,5 @@
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from support.calls import (
 from support.process import BrokerProcess
 from support.wire import Wire
 
+from barnabas.broker.apis.group_membership import join_group
 from barnabas.protocol.errors import ErrorCode
 from barnabas.protocol.messages.group_membership import (
     HeartbeatRequest,
@@ -31,6 +33,7 @@ from barnabas.protocol.messages.group_membership import (
     SyncGroupRequestAssignment,
     SyncGroupResponse,
 )
+from barnabas.storage.errors import CatalogError
 
 JOIN_ENDS = both_ends(JoinGroupRequest)
 SYNC_ENDS = both_ends(SyncGroupRequest)
@@ -127,6 +130,21 @@ def test_two_members_join_and_only_the_leader_learns_of_both(wire: Wire, other: 
 @JOIN_ENDS
 def test_a_group_has_a_name(wire: Wire, version: int) -> None:
     assert_join(wire, version, join_request(""), ErrorCode.INVALID_GROUP_ID)
+
+
+@pytest.mark.parametrize("version", [6, 7, 9])
+async def test_a_join_that_fails_is_refused_in_the_same_form(version: int) -> None:
+    def fail(*_: Any) -> None:
+        raise CatalogError("disk full")
+
+    context: Any = SimpleNamespace(
+        api_version=version,
+        client_id="c",
+        session=SimpleNamespace(client_host="127.0.0.1"),
+        broker=SimpleNamespace(groups=SimpleNamespace(join_group=fail)),
+    )
+    answer = await join_group(join_request("g", "m"), context)
+    assert answer == refused(ErrorCode.KAFKA_STORAGE_ERROR, version)
 
 
 @JOIN_ENDS

@@ -39,6 +39,16 @@ def test_a_message_without_arguments_is_escaped(stderr: io.StringIO) -> None:
     assert stderr.getvalue().endswith(f": {SHOWN}\n")
 
 
+@pytest.mark.parametrize("character", ["x", "\x1b"])
+def test_a_long_message_is_cut_before_it_is_escaped(character: str, stderr: io.StringIO) -> None:
+    logging.getLogger("barnabas").info("%s", 4096 * character)
+    logging.getLogger("barnabas").info("%s", 5_000_000 * character)
+    whole, cut = stderr.getvalue().splitlines()
+    shown = 4096 * (character if character.isprintable() else "\\x1b")
+    assert whole.endswith(f"barnabas: {shown}")
+    assert cut.endswith(f"barnabas: {shown}… (5000000 characters)")
+
+
 def test_a_traceback_keeps_its_lines_and_no_line_of_it_looks_like_an_event(stderr: io.StringIO) -> None:
     try:
         raise ValueError("x\n2026-01-01 00:00:00,000 ERROR barnabas: forged \x1b[0m")

@@ -4,6 +4,7 @@ import pytest
 
 from barnabas.broker.config import ConfigError, ConfigSource, ConfigType, Setting
 from barnabas.broker.config.overrides import Overrides, parse_overrides
+from barnabas.broker.config.table import suggestion
 
 SETTINGS = {
     "size": Setting("size", ConfigType.INT, 7, "How large."),
@@ -34,6 +35,22 @@ def test_a_wrong_override_is_told_and_the_others_with_it():
         "Unknown group config name: siz; did you mean size?",
         "Invalid value big for configuration size: Not a number of type INT",
     )
+
+
+def test_a_few_of_many_unknown_names_are_told():
+    problems: dict[str, str] = {}
+    unknown = {f"siz{number:04d}": "1" for number in range(5000)}
+    assert parse_overrides(SETTINGS, unknown | {"siz": "1", "size": "8"}, problems, "group") == {"size": 8}
+    assert list(problems.values()) == [
+        "Unknown group config name: siz; did you mean size?",
+        "Unknown group config name: siz0000",
+        "Unknown group config name: siz0001",
+    ]
+
+
+def test_a_long_name_is_not_compared_with_those_of_settings():
+    assert suggestion(100 * "x", {99 * "x": SETTINGS["size"]}) != ""
+    assert suggestion(101 * "x", {100 * "x": SETTINGS["size"]}) == ""
 
 
 def test_null_is_no_value():

@@ -22,6 +22,13 @@ def test_a_static_member_is_never_asked_to_come_back_with_an_id(groups):
     assert joined.member_id.startswith("i-")
 
 
+def test_a_long_reason_to_join_is_cut(groups, caplog):
+    with caplog.at_level("INFO"):
+        groups.join(reason=256 * "r")
+        groups.wait(3)
+    assert f" is new ({255 * 'r'})" in caplog.text
+
+
 def test_an_id_that_was_handed_out_can_be_used_to_join(groups):
     member_id = groups.join(requires_known_member_id=True).member_id
     joined = groups.join(member_id, requires_known_member_id=True)
