@@ -304,16 +304,20 @@ class ConsumerProtocol:
     ) -> tuple[Mapping[str, frozenset[str]], bool]:
         """Return the topics of the expressions in use, and whether they were matched now.
 
-        They are when one is new, or when there are other topics and some time has passed.
+        New ones are; all are when the topics have changed, and one is new or some time has passed.
         """
         regexes = {member.regex for member in members if member.regex}
         known = group.stored.resolved
         if updated.regex and updated.regex not in known:
             patterns.check(updated.regex)
+        kept = known if regexes == known.keys() else {regex: known[regex] for regex in regexes & known.keys()}
         is_due = self._clock.monotonic() >= group.refreshed_s + REGEX_REFRESH_S
-        if regexes - known.keys() or (regexes and is_due and group.refreshed_version != self._topics.version):
-            return patterns.resolve(regexes, (topic.name for topic in self._topics)), True
-        return known if regexes == known.keys() else {regex: known[regex] for regex in regexes}, False
+        is_outdated = group.refreshed_version != self._topics.version
+        added = regexes - known.keys()
+        if not added and not (regexes and is_due and is_outdated):
+            return kept, False
+        matched = patterns.resolve(regexes if is_outdated else added, (topic.name for topic in self._topics))
+        return {**kept, **matched}, True
 
     def _assign(
         self,

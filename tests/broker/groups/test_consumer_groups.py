@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from support.consumer_members import REBALANCE_TIMEOUT_MS, beat, join
 
+from barnabas.broker import patterns
 from barnabas.broker.errors import ApiError
 from barnabas.protocol.errors import ErrorCode as E
 from barnabas.storage.catalog import ConsumerMembersStored
@@ -228,6 +229,19 @@ def test_a_new_pattern_is_matched_at_once(groups, topic):
     told = beat(groups, "one", epoch, regex="n.*", owned={topic: parts(0, 1, 2, 3)})
     assert told.assignment == {}
     assert beat(groups, "one", epoch, owned={}).assignment == {new: parts(0)}
+
+
+def test_known_patterns_are_matched_again_only_when_topics_have_changed(groups, topic, monkeypatch):
+    matched = []
+    resolve = patterns.resolve
+    monkeypatch.setattr(
+        patterns, "resolve", lambda regexes, names: matched.append(set(regexes)) or resolve(regexes, names)
+    )
+    join(groups, "one", regex="t")
+    join(groups, "two", regex="t.*")
+    groups.topics.make("tt", 1)
+    join(groups, "three", regex="tt")
+    assert matched == [{"t"}, {"t.*"}, {"t", "t.*", "tt"}]
 
 
 def test_a_pattern_that_an_older_version_took_does_not_stop_the_group(groups, topic):
