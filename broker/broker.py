@@ -148,8 +148,12 @@ class Broker:
             self.server = Server(self)
             self.metrics = await self._serve_metrics()
             self.offsets_topic = OffsetsTopic(self, self._loop)
-            await settings.listen(self.server, self.config, self.configure)
-            self.offsets_topic.start()
+            try:
+                await settings.listen(self.server, self.config, self.configure)
+                self.offsets_topic.start()
+            except BaseException:
+                self.offsets_topic.close()  # while its logs are open
+                raise
         except BaseException:
             await self._close_metrics()
             self.data_dir.flusher.detach()

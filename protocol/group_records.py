@@ -45,6 +45,8 @@ OF_MEMBERS = frozenset(
     )
 )
 
+_KINDS = frozenset(RecordType)
+
 
 # Keys
 
@@ -247,6 +249,16 @@ def read_key(kind: RecordType, key: bytes) -> OffsetKey | GroupKey | MemberKey:
     if kind in OF_MEMBERS or kind is RecordType.CONSUMER_GROUP_REGULAR_EXPRESSION:
         return _read(MemberKey, 0, False, key)
     return _read(GroupKey, 0, False, key)
+
+
+def group_of(key: bytes) -> str | None:
+    """Return the group that a key names, None for a key of an unknown type or without a group. Reads no further."""
+    try:
+        kind, length = _KEY_HEAD.unpack_from(key)
+        group = key[_KEY_HEAD.size : _KEY_HEAD.size + length]
+        return group.decode() if kind in _KINDS and len(group) == length else None
+    except (UnicodeDecodeError, struct.error):
+        return None
 
 
 def read_value(struct_type: type[S], written: bytes) -> S:

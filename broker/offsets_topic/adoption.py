@@ -26,8 +26,10 @@ from ...storage.catalog import (
     ConsumerGroupStored,
     GroupStored,
     OffsetsCommitted,
+    PartitionsAdded,
     StoredConsumerGroup,
     StoredGroup,
+    TopicCreated,
 )
 from .reading import KeyedRecord, keyed_records, slices
 
@@ -68,8 +70,9 @@ class FoundGroups:
         self._consumer: dict[str, ConsumerGroupMetadataValue] = {}
 
     def read(self, log: PartitionLog) -> None:
-        """Take in one partition. What a transaction committed counts from its end on, and where it was written.
+        """Take in one partition.
 
+        Records of a transaction count when its commit marker is read, and keep their own offsets.
         Raises StorageError.
         """
         pending: dict[int, list[KeyedRecord]] = {}
@@ -112,12 +115,18 @@ class FoundGroups:
             return  # committed without a transaction while this one was open
         _keep(of_group, partition, None if value is None else _At(record.offset, value))
 
-    def store(self, catalog: Catalog, now_ms: int) -> Taken:
+    def store(self, catalog: Catalog, now_ms: int, of_topic: TopicCreated | PartitionsAdded | None = None) -> Taken:
         """Commit to the catalog what it does not know: groups, without members, and offsets of partitions it has.
 
-        Groups that have anything in the catalog stay as they are. Raises CatalogError.
+        Groups that have anything in the catalog stay as they are. ``of_topic``: what becomes of __consumer_offsets.
+        All is one commit: a failure leaves nothing behind. Raises CatalogError.
         """
         counts = {topic.name: topic.partition_count for topic in catalog.topics()}
+        all_changes: list[Change] = []
+        if of_topic is not None:
+            topic = of_topic.topic if isinstance(of_topic, TopicCreated) else of_topic
+            counts[topic.name] = topic.partition_count
+            all_changes.append(of_topic)
         known = set(catalog.group_ids())
         groups = offsets = left_out = 0
         for group_id in sorted({*self._offsets, *self._classic, *self._consumer} - known):
@@ -128,9 +137,10 @@ class FoundGroups:
             if committed:
                 changes.append(OffsetsCommitted(group_id, committed))
             if changes:
-                catalog.commit(*changes)
+                all_changes += changes
                 groups += 1
                 offsets += len(committed)
+        catalog.commit(*all_changes)
         return Taken(groups, offsets, left_out)
 
     def _group(self, group_id: str, now_ms: int) -> list[Change]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import struct
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from ...storage.catalog import Change, Consequence, PartitionsAdded, TopicCreate
 from ...storage.errors import CatalogError, StorageError
 from ..partitions.internal import CONSUMER_OFFSETS, partition_for
 from .comparison import Comparison
-from .records import COPIED, GroupRecord, records_of
+from .records import COPIED, STRING_BYTES_MAX, GroupRecord, group_id_of, records_of
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -31,8 +33,9 @@ LINGER_S = 0.01
 DURABLE_LINGER_S = 0.1
 # How long to wait before the topic is tried again that could not be written, a disk being full, say.
 RETRY_S = 10.0
-# How often to say that it cannot be written.
+# How often the log repeats one kind of problem, and how much of a group's id it shows.
 COMPLAINT_INTERVAL_S = 300.0
+SHOWN_LENGTH_MAX = 100
 
 _partition_for = lru_cache(maxsize=10_000)(partition_for)
 _NOTED = COPIED | {TopicCreated, TopicRemoved, PartitionsAdded}
@@ -51,15 +54,15 @@ class OffsetsTopic:
         self._broker = broker
         self._loop = loop
         self._catalog = broker.catalog
-        self._changes: list[Change | Consequence] = []
+        self._changes: deque[Change | Consequence] = deque()
         self._topic: Topic | None = None
         self._count = 0
         self._behind: set[int] = set()
         self._catching_up: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._complained_s = float("-inf")
+        self._complained_s: dict[str, float] = {}
         self._is_closed = False
-        # How often a topic was taken up; what compares an earlier one gives up.
+        # Counts calls of _begin. A comparison stops when this number has changed.
         self._begun = 0
         self._linger_s = DURABLE_LINGER_S if broker.acknowledge_durable else LINGER_S
         if broker.config.bool("barnabas.offsets.topic.enable"):
@@ -87,7 +90,8 @@ class OffsetsTopic:
             if task is not None:
                 task.cancel()
         if self._catalog.on_commit is not None:
-            self.flush()
+            while self._changes:
+                self._write_or_fall_behind()
             self._catalog.on_commit = None
 
     # Writing
@@ -104,22 +108,31 @@ class OffsetsTopic:
     def _flush_due(self) -> None:
         if self._is_closed:
             return
+        self._write_or_fall_behind()
+        if self._changes:
+            self._loop.call_soon(self._flush_due)
+
+    def _write_or_fall_behind(self) -> None:
         try:
             self._write_some()
         except Exception:
             logger.exception("cannot write %s", CONSUMER_OFFSETS)
             for index in range(self._count):
                 self._fall_behind(index)
-        if self._changes:
-            self._loop.call_soon(self._flush_due)
+
+    async def catch_up(self) -> None:
+        """Write in pieces, each in its own turn of the loop, until at most one piece is left."""
+        while len(self._changes) > CHANGES_PER_TURN:
+            self._write_some()
+            await asyncio.sleep(0)
 
     def flush(self) -> None:
-        """Write what was committed and is not written yet."""
+        """Write all changes that are committed and not written yet."""
         while self._changes:
             self._write_some()
 
     def _write_some(self) -> None:
-        changes, self._changes = self._changes[:CHANGES_PER_TURN], self._changes[CHANGES_PER_TURN:]
+        changes = [self._changes.popleft() for _ in range(min(CHANGES_PER_TURN, len(self._changes)))]
         topic = self._broker.topics.get(CONSUMER_OFFSETS)
         if topic is None:
             self._topic = None
@@ -130,8 +143,8 @@ class OffsetsTopic:
         for change in changes:
             try:
                 written = records_of(change)
-            except (ValueError, struct.error) as error:
-                self._complain("cannot write %s to %s: %s", type(change).__name__, CONSUMER_OFFSETS, error)
+            except (ValueError, struct.error):
+                self.leave_out(group_id_of(change))
                 continue
             if written is not None:
                 group_id, of_group = written
@@ -155,10 +168,19 @@ class OffsetsTopic:
         if partition.is_durable:
             self._broker.sync_soon(partition.log, lambda error: None if error else partition.grew(0))
 
+    def leave_out(self, group_id: str) -> None:
+        """Log that a group does not fit into Kafka's records, whose strings have an int16 as their length."""
+        self._complain(
+            "cannot copy group %s to %s: a name or the metadata of an offset is longer than %d bytes",
+            group_id if len(group_id) <= SHOWN_LENGTH_MAX else f"{group_id[:SHOWN_LENGTH_MAX]}...",
+            CONSUMER_OFFSETS,
+            STRING_BYTES_MAX,
+        )
+
     # Catching up
 
     def _begin(self, topic: Topic) -> None:
-        """Take up a topic of which it is not known what stands in it."""
+        """Start on a topic with unknown content: compare every partition."""
         self._topic, self._count = topic, topic.partition_count
         self._begun += 1
         self._note_copied_to("")
@@ -215,14 +237,15 @@ class OffsetsTopic:
             self._complain("cannot note in the catalog whether %s is complete: %s", CONSUMER_OFFSETS, error)
 
     def _complain(self, message: str, *details: object) -> None:
+        """Log one kind of problem, of which ``message`` is the key, at most once in COMPLAINT_INTERVAL_S."""
         now_s = self._broker.clock.monotonic()
-        if now_s - self._complained_s >= COMPLAINT_INTERVAL_S:
-            self._complained_s = now_s
+        if now_s - self._complained_s.get(message, -math.inf) >= COMPLAINT_INTERVAL_S:
+            self._complained_s[message] = now_s
             logger.warning(message, *details)
 
 
 def _place(topic: Topic) -> str:
-    """Return what the catalog says of a complete copy: another topic, or other partitions, would be another."""
+    """Identify the topic that the complete copy is in: its id and its partition count."""
     return f"{topic.topic_id.hex()} {topic.partition_count}"
 
 

@@ -6,14 +6,13 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...protocol.group_records import OffsetKey, key_type, read_key
-from ...protocol.primitives import MalformedMessage
 from ...protocol.records import BatchCorrupt, BatchHeader, headers, records
 
 if TYPE_CHECKING:
     from ...storage.log import PartitionLog, Slice
 
-READ_BYTES = 2**20
+# About a thousand commits: some milliseconds of work.
+READ_BYTES = 64 * 2**10
 
 # How far a batch may expand. Those of coordinators are of a MiB or less, and not compressed by default.
 BATCH_BYTES_MAX = 64 * 2**20
@@ -53,15 +52,3 @@ def keyed_records(batch: memoryview, header: BatchHeader) -> Iterator[KeyedRecor
                 yield KeyedRecord(record.offset, record.key, record.value)
     except BatchCorrupt as error:
         logger.warning("the batch at offset %d of __consumer_offsets is left out: %s", header.base_offset, error)
-
-
-def group_of(key: bytes) -> str | None:
-    """Return the group that a key belongs to, None for keys that no group of ours has."""
-    kind = key_type(key)
-    if kind is None:
-        return None
-    try:
-        read = read_key(kind, key)
-    except MalformedMessage:
-        return None
-    return read.group if isinstance(read, OffsetKey) else read.group_id

@@ -44,6 +44,8 @@ from ...storage.catalog import (
 )
 from ..groups.consumer.member import MemberState
 
+# The length of a string is an int16 in Kafka's keys and in some of its values.
+STRING_BYTES_MAX = 2**15 - 1
 _STATES = {MemberState.STABLE: 0, MemberState.UNREVOKED: 1, MemberState.UNRELEASED: 2}
 
 
@@ -57,14 +59,22 @@ class GroupRecord(NamedTuple):
 def records_of(change: Change | Consequence) -> tuple[str, list[GroupRecord]] | None:
     """Return the group that a change is about, and its records; None for a change that has no place in the topic.
 
-    Raises ValueError, struct.error for what Kafka's format has no place for: a name of more than 32 KiB.
+    Raises ValueError, struct.error for a string of more than STRING_BYTES_MAX.
     """
     write = _WRITERS.get(type(change))
     return None if write is None else write(change)
 
 
+def group_id_of(change: Any) -> str:
+    """Return the group that a change of one of the types in COPIED is about."""
+    return change.group.group_id if isinstance(change, GroupStored | ConsumerGroupStored) else change.group_id
+
+
 def records_in(catalog: Catalog, group_id: str) -> dict[bytes, bytes | None]:
-    """Return the newest value of each key that the topic has to have of a group, as the catalog has it now."""
+    """Return the newest value of each key that the topic has to have of a group, as the catalog has it now.
+
+    Raises ValueError, struct.error for a string of more than STRING_BYTES_MAX.
+    """
     changes: list[Change] = [GroupStored(group) for group in catalog.groups(group_id)]
     for stored in catalog.consumer_groups(group_id):
         members = catalog.consumer_members(group_id)

@@ -47,7 +47,8 @@ def adopt(data_dir: DataDir, clock: Clock) -> Iterator[Adopted]:
 
     The topics keep their ids. Their settings are not in the folders, so they keep their records until somebody says
     what is to become of those. __consumer_offsets comes last: groups and the offsets that they have committed for
-    topics that are there then are taken out of it. Raises CatalogError.
+    topics that are there then are taken out of it. A topic whose adoption fails can be adopted again: the catalog
+    gets it last, and __consumer_offsets together with its groups.
     """
     topics = Topics(data_dir.catalog, data_dir, BrokerConfig(), clock)
     found = [
@@ -76,9 +77,10 @@ def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir,
     producer_id = max(producer_id_max_in(folder, PRODUCER_ID_LIMIT) for folder in found.values())
     data_dir.catalog.skip_producer_ids(producer_id)
     count = max(found) + 1
+    change: TopicCreated | PartitionsAdded
     if known is not None:
         topic_id = known.topic_id
-        data_dir.catalog.commit(PartitionsAdded(name, count))
+        change = PartitionsAdded(name, count)
     else:
         topics.check_name(name)
         topic_id = next(iter(ids), None) or topics.new_id()
@@ -86,18 +88,24 @@ def _adopt(name: str, found: dict[int, Path], topics: Topics, data_dir: DataDir,
             raise StorageError("another topic has its id")
         epoch = max(leader_epoch_in(folder) for folder in found.values()) + 1
         settings = creation_of(name, BrokerConfig())[1] if name == CONSUMER_OFFSETS else KEEPS_ALL
-        data_dir.catalog.commit(TopicCreated(StoredTopic(topic_id, name, count, epoch, settings)))
+        change = TopicCreated(StoredTopic(topic_id, name, count, epoch, settings))
     config = TopicConfig({}, BrokerConfig())
     records, offline = 0, 0
     groups = FoundGroups()
     for index in sorted(found):
         try:
             log = data_dir.open_log(name, index, topic_id, config, is_sound=False)
-        except LogOffline:
-            offline += 1  # said by the data directory
+        except LogOffline:  # said by the data directory
+            if name == CONSUMER_OFFSETS:
+                raise  # the groups in it can only be taken out before there is a topic
+            offline += 1
         else:
             records += log.log_end_offset - log.log_start_offset
             if name == CONSUMER_OFFSETS:
                 groups.read(log)
-    taken = groups.store(data_dir.catalog, clock.now_ms()) if name == CONSUMER_OFFSETS else None
+    taken = None
+    if name == CONSUMER_OFFSETS:
+        taken = groups.store(data_dir.catalog, clock.now_ms(), change)
+    else:
+        data_dir.catalog.commit(change)
     return Adopted(name, len(found), records, f"{offline} of them cannot be opened" if offline else "", taken)

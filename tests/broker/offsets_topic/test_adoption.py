@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.calls import Topic, commit, committed_offset, make_topic, stable_alone, wait_until
+from support.calls import (
+    Topic,
+    batch,
+    commit,
+    commit_request,
+    committed_offset,
+    make_topic,
+    produce,
+    stable_alone,
+    wait_until,
+)
 from support.logs import START_MS, LogFolder
 from support.moved_folders import adopt, check
 from support.offsets_topic import TOPIC, find_coordinator, offsets, wait_for_offsets
@@ -13,12 +23,15 @@ from support.process import running
 from support.wire import Wire
 
 from barnabas.broker.offsets_topic.adoption import FoundGroups, Taken
+from barnabas.broker.partitions.adoption import adopt as adopt_here
 from barnabas.protocol.group_records import OffsetCommitValue, offset_key, offset_value, value
 from barnabas.protocol.messages.group_admin import ListGroupsRequest
 from barnabas.protocol.records import Record, build_batch, end_transaction_marker, read_header
 from barnabas.storage.catalog import StoredTopic, TopicCreated
 from barnabas.storage.catalog.sqlite import SqliteCatalog
 from barnabas.storage.clock import ManualClock
+from barnabas.storage.datadir import DataDir
+from barnabas.storage.errors import CatalogError, LogOffline, StorageError
 from barnabas.storage.segments import SegmentedLog
 
 SETTINGS = ("-c", "offsets.topic.num.partitions=2", "-c", "group.initial.rebalance.delay.ms=0")
@@ -156,3 +169,48 @@ def test_groups_of_another_directory_are_adopted_with_their_offsets(tmp_path: Pa
         wait_until(lambda: offsets(wire, "here") == {("elsewhere", 0): 1})
         wait_until(lambda: offsets(wire, "simple") == {("t", 0): 5})
     assert check(data_dir).endswith("all is well\n")
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        pytest.param((DataDir, "open_log"), LogOffline("the disk failed"), id="open"),
+        pytest.param((FoundGroups, "read"), StorageError("the disk failed"), id="read"),
+        pytest.param((FoundGroups, "store"), CatalogError("the disk failed"), id="store"),
+    ],
+)
+def test_an_adoption_that_fails_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str], error: StorageError
+) -> None:
+    data_dir = tmp_path / "data"
+    with running(data_dir, *SETTINGS) as broker, Wire(broker.port) as wire:
+        find_coordinator(wire)
+        topic = make_topic(wire, name="t")
+        produce(wire, topic, batch())
+        commit(wire, "g", topic, (0, 5))
+        wire.call(commit_request("watcher", Topic(TOPIC, bytes(16)), (1, 6)), 9)  # by the name of the topic
+        wait_for_offsets(wire, "watcher", {(TOPIC, 1): 6})
+        wait_for_offsets(wire, "g", {("t", 0): 5})
+    for path in data_dir.glob("catalog.sqlite*"):
+        path.unlink()
+
+    original = getattr(*step)
+
+    def fail(self: object, *given: object, **named: object) -> object:
+        if step[1] != "open_log" or given[:2] == (TOPIC, 1):
+            raise error
+        return original(self, *given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*step, fail)
+        assert adopted_here(data_dir) == [("t", "", None), (TOPIC, "the disk failed", None)]
+    assert adopted_here(data_dir) == [(TOPIC, "", Taken(2, 2, 0))]
+
+
+def adopted_here(data_dir: Path) -> list[tuple[str, str, Taken | None]]:
+    clock = ManualClock(START_MS)
+    opened = DataDir(data_dir, clock, 1, lambda told: told())
+    try:
+        return [(each.topic, each.problem, each.groups) for each in adopt_here(opened, clock)]
+    finally:
+        opened.close()

@@ -129,6 +129,34 @@ def test_groups_from_before_the_topic_are_written_when_it_is_made(broker: Broker
         wait_for_offsets(wire, "early", {(topic.name, 0): 5})
 
 
+def test_a_group_with_a_name_too_long_for_the_topic_keeps_no_other_group_from_it(
+    broker: BrokerProcess, data_dir: Path
+) -> None:
+    with Wire(broker.port) as wire:
+        topic = make_topic(wire)
+        for number in range(10):
+            commit(wire, f"early-{number}", topic, (0, number))
+            commit(wire, f"{number}{'g' * 40_000}", topic, (0, number))
+        find_coordinator(wire)
+        for number in range(10):
+            wait_for_offsets(wire, f"early-{number}", {(topic.name, 0): number})
+        commit(wire, f"0{'g' * 40_000}", topic, (0, 7))
+        commit(wire, "late", topic, (0, 5))
+        wait_for_offsets(wire, "late", {(topic.name, 0): 5})
+    (told,) = [line for line in broker.log.read_text().splitlines() if "cannot copy" in line]
+    _, _, group_id = told.partition("cannot copy group ")
+    assert group_id[1:] == (
+        f"{'g' * 99}... to {TOPIC}: a name or the metadata of an offset is longer than 32767 bytes"
+    )
+    assert broker.stop() == 0
+    broker.start()
+    with Wire(broker.port) as wire:
+        before = len(written(wire))
+        commit(wire, "late", topic, (0, 6))
+        wait_for_offsets(wire, "late", {(topic.name, 0): 6})
+        assert len(written(wire)) == before + 1
+
+
 def test_nothing_is_written_where_it_is_switched_off_and_all_when_it_is_on_again(data_dir: Path) -> None:
     with running(data_dir, *SETTINGS) as broker, Wire(broker.port) as wire:
         topic, before = fill(wire)
