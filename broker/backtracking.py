@@ -81,8 +81,11 @@ def _before_the_rest(parts: list[Any]) -> list[Any]:
     end = len(parts)
     while end and parts[end - 1] == (_constants.AT, _constants.AT_END):
         end -= 1
-    if end and parts[end - 1][0] in _REPEATS:
-        low, high, repeated = parts[end - 1][1]
+    if not end:
+        return parts
+    operation, arguments = _without_groups(parts[end - 1])
+    if operation in _REPEATS:
+        low, high, repeated = arguments
         if low <= 1 and high is _constants.MAXREPEAT and list(repeated) == [(_constants.ANY, None)]:
             return parts[: end - 1]
     return parts
@@ -104,11 +107,17 @@ def _steps(parts: Iterable[Any], chars: int) -> tuple[int, int]:
     return min(ways, STEPS_MAX + 1), min(steps, STEPS_MAX + 1)
 
 
-def _ends_before(part: Any, following: Any) -> bool:
-    """Say whether ``part`` repeats a class without the character that follows, as `[a-z]+-` does: it has one end."""
+def _without_groups(part: Any) -> tuple[Any, Any]:
+    """Return the only part of a group, and ``part`` itself when it is no group or one of several parts."""
     operation, arguments = part
     while operation is _constants.SUBPATTERN and len(arguments[-1]) == 1:
         operation, arguments = arguments[-1][0]
+    return operation, arguments
+
+
+def _ends_before(part: Any, following: Any) -> bool:
+    """Say whether ``part`` repeats a class without the character that follows, as `[a-z]+-` does: it has one end."""
+    operation, arguments = _without_groups(part)
     if operation not in _REPEATS or len(arguments[2]) != 1 or following[0] is not _constants.LITERAL:
         return False
     repeated = arguments[2][0]
