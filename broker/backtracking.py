@@ -81,7 +81,9 @@ def _before_the_rest(parts: list[Any]) -> list[Any]:
     end = len(parts)
     while end and parts[end - 1] == (_constants.AT, _constants.AT_END):
         end -= 1
-    operation, arguments = _without_groups(parts[end - 1]) if end else (None, None)
+    if not end:
+        return parts
+    operation, arguments = _without_groups(parts[end - 1])
     if operation in _REPEATS:
         low, high, repeated = arguments
         if low <= 1 and high is _constants.MAXREPEAT and list(repeated) == [(_constants.ANY, None)]:
