@@ -67,7 +67,8 @@ def left_by(data_dir: Path, work: Callable[[Wire, Broker], None], **settings: st
             await broker.stop()
 
     async def settled(broker: Broker) -> Counter[str]:
-        """Count when the threads of the broker have done what they were asked for."""
+        """Count when the broker has written its copy of the groups, and its threads have no more work."""
+        broker.offsets_topic.flush()
         for _ in range(3):  # a sync may ask for a removal, which asks for a sync
             await broker.request_sync(broker.data_dir)
             await asyncio.wrap_future(broker.data_dir.disposal._background.submit(lambda: None))
