@@ -18,9 +18,9 @@ LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3
 SPECIAL = range(-6, 0)
 LONG_AGO, FAR_AHEAD = 0, 2**62
 # Kafka removes the segments that are wholly deleted when it looks for them, by default after five minutes.
+SOON = ("log.retention.check.interval.ms=500", "log.initial.task.delay.ms=100")
 # The connections live as long as the test session, and other tests run in between.
 PATIENT = "connections.max.idle.ms=86400000"
-SOON = ("log.retention.check.interval.ms=500", "log.initial.task.delay.ms=100")
 PATIENCE_S = 30
 # Timestamps may be old, and nothing is to go because of that.
 KEPT = {"retention_ms": "-1"}
