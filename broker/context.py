@@ -24,5 +24,5 @@ class Context:
 
     @property
     def client(self) -> str:
-        """Who asks, for the log."""
+        """The name and the address of the client, for the log."""
         return f"client {(self.client_id or '')[:TEXT_LENGTH_MAX]!r} from {self.session.client_host}"

@@ -54,7 +54,7 @@ class UnsupportedRequest(CloseConnection):
 
 
 def code_for(error: Exception, refused: str = "") -> ErrorCode:
-    """Return the code for ``error``; what nobody foresaw is logged with its traceback.
+    """Return the code for ``error``; an unexpected error is logged with its traceback.
 
     ``refused``: the request and its client for the log, with a space behind them, where all of a request is refused.
     """
@@ -70,7 +70,7 @@ def code_for(error: Exception, refused: str = "") -> ErrorCode:
 
 
 def message_for(error: Exception) -> str | None:
-    """Return what to tell the client about ``error``; nothing about errors that nobody foresaw.
+    """Return the text about ``error`` for the client, None for an unexpected error.
 
     At most MESSAGE_LENGTH_MAX characters: many messages repeat texts of the request, which can be long.
     """

@@ -148,7 +148,7 @@ class BrokerConfig(TypedAccess):
         return BrokerConfig(self._given, dynamic)
 
     def entries(self) -> Iterator[ConfigEntry]:
-        """Yield every broker setting, by name, and what else was set under names that nobody knows.
+        """Yield every broker setting by name, then the settings with unknown names.
 
         Internal settings are left out unless they are set.
         """

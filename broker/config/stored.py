@@ -8,7 +8,7 @@ from .setting import ConfigType, Setting, Value
 from .sources import Given
 from .table import BROKER_SETTINGS, base_name, broker_setting
 
-# With 0 nobody could connect, not even to change it back.
+# With 0 no client could connect, not even to change the setting back.
 _CONNECTION_LIMITS = ("max.connections", "max.connection.creation.rate")
 # These have to fit to one another. Each may be wrong because of another one.
 _LISTENER_SETTINGS = ("listeners", "advertised.listeners", "listener.security.protocol.map")

@@ -54,7 +54,7 @@ def base_name(name: str) -> str:
 
 
 def broker_setting(name: str) -> Setting:
-    """Return the broker setting of that name, which may be a setting of one listener, or one that nobody knows."""
+    """Return the broker setting of that name; it may be a setting of one listener, or an unknown one."""
     base = BROKER_SETTINGS.get(base_name(name))
     if base is None:
         return custom(name)
